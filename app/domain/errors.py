@@ -1,0 +1,180 @@
+"""Errors: everything that can be refused, each with a permanent code and a sentence that says what to do.
+
+Rule 1: `code` never changes once released; clients and trackers act on it.
+Rule 2: `temporary` says whether the same request can succeed later without being changed.
+Rule 3: exceptions carry data; `__str__` makes the sentence. HTTP and socket map them once each.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class WorkroomError(Exception):
+    """Base of all refusals. `field` names the part of the request that is wrong, where one is."""
+
+    code: ClassVar[str] = "internal"
+    temporary: ClassVar[bool] = False
+    sentence: ClassVar[str] = "Something went wrong here. It was logged; please try again."
+
+    def __init__(self, sentence: str | None = None, *, field: str | None = None) -> None:
+        super().__init__(sentence)
+        self.field = field
+        self._sentence = sentence
+
+    def __str__(self) -> str:
+        return self._sentence or self.sentence
+
+
+class Malformed(WorkroomError):
+    """A message or body that does not fit its schema; `field` says where."""
+
+    code = "malformed"
+    sentence = "This message does not have the expected form."
+
+
+class InvalidBody(Malformed):
+    """An entry whose body does not fit its kind."""
+
+    code = "invalid_body"
+
+
+class UnknownKind(WorkroomError):
+    code = "unknown_kind"
+    sentence = "There is no entry of this kind. Check the spelling of `kind`."
+
+
+class TooLarge(WorkroomError):
+    code = "too_large"
+    sentence = "This is too large. A message may have 64 KiB in all and 32 KiB of text; shorten it."
+
+
+class Conflict(WorkroomError):
+    """The same idempotency id with other contents."""
+
+    code = "conflict"
+    sentence = "This id was used before with other contents. Send it under a new id."
+
+
+class NotFound(WorkroomError):
+    """No such thing, or not for this actor: the two look alike on purpose."""
+
+    code = "not_found"
+    sentence = "There is nothing here that you may see. Check the address, or ask for an invitation."
+
+
+class Forbidden(WorkroomError):
+    code = "forbidden"
+    sentence = "Your role in this workroom does not allow this."
+
+
+class NotSignedIn(WorkroomError):
+    code = "sign_in"
+    sentence = "Sign in first."
+
+
+class WrongPassword(WorkroomError):
+    code = "wrong_password"
+    sentence = "E-mail address or password is wrong. Try again, or ask the operator for a sign-in link."
+
+
+class LinkSpent(WorkroomError):
+    code = "link_spent"
+    sentence = "This link was used before or is too old. Ask for a new one."
+
+
+class AccountExists(WorkroomError):
+    code = "account_exists"
+    sentence = "There is an account with this e-mail address already. Sign in with it."
+
+
+class RoomClosed(WorkroomError):
+    code = "room_closed"
+    sentence = "This workroom is closed. It can be read, but nothing can be added."
+
+
+class TooMany(WorkroomError):
+    """A rate or a count is over its limit."""
+
+    code = "too_many"
+    temporary = True
+    sentence = "That was too much at once. Wait a moment and try again."
+
+
+class Busy(WorkroomError):
+    """A queue is full; nothing was written."""
+
+    code = "busy"
+    temporary = True
+    sentence = "The server is busy. Nothing was written; try again in a moment."
+
+
+class Unavailable(WorkroomError):
+    """Disk full, database away: nothing was written."""
+
+    code = "temporary"
+    temporary = True
+    sentence = "The server cannot store anything at the moment. Nothing was written; try again."
+
+
+class RecordRewound(WorkroomError):
+    """The database holds less than this server has signed (a restored backup): RECORD, "Checkpoint"."""
+
+    code = "record_rewound"
+    sentence = (
+        "This workroom's record is shorter than what was signed before, so it accepts nothing. "
+        "The operator must run `python -m app room rewound` and say why."
+    )
+
+
+class ProofError(WorkroomError):
+    code = "proof"
+    sentence = "This proof does not hold."
+
+
+# Refusals of the tracker path; the codes are the ones of docs/protocol.md.
+
+
+class BadImage(WorkroomError):
+    code = "bad_image"
+    sentence = "This is no picture that can be stored: one PNG, JPEG or WebP image is expected."
+
+
+class DigestMismatch(WorkroomError):
+    code = "digest_mismatch"
+    sentence = "The picture's bytes do not have the digest that was announced."
+
+
+class OutsideSegment(WorkroomError):
+    code = "outside_segment"
+    sentence = "The moment of this frame does not lie in the segment that it names."
+
+
+class OutsideSession(WorkroomError):
+    code = "outside_session"
+    sentence = "This lies outside the session that it names."
+
+
+class SegmentTaken(WorkroomError):
+    code = "segment_taken"
+    sentence = "This segment has its frame already."
+
+
+class SegmentDeleted(WorkroomError):
+    code = "segment_deleted"
+    sentence = "The frame of this segment was deleted, and its time with it."
+
+
+class ClockSkew(WorkroomError):
+    code = "clock_skew"
+    sentence = "This lies more than two minutes in the future. Set the clock of this computer."
+
+
+class NotMember(WorkroomError):
+    code = "not_member"
+    sentence = "This account does not track time in that workroom."
+
+
+class UnknownSession(WorkroomError):
+    code = "unknown_session"
+    sentence = "There is no such session on this account. Start it first."
