@@ -57,9 +57,7 @@ def read_settings(environment: Mapping[str, str], **overrides: object) -> Settin
     types = get_type_hints(Settings)
     known = {f"WORKROOM_{field.name.upper()}": field.name for field in fields(Settings)}
     for variable, text in environment.items():
-        if not variable.startswith("WORKROOM_") or variable.startswith(
-            ("WORKROOM_TEST_", "WORKROOM_TRACKER_")
-        ):
+        if not variable.startswith("WORKROOM_") or variable.startswith(("WORKROOM_TEST_", "WORKROOM_TRACKER_")):
             continue
         name = known.get(variable)
         if name is None:

@@ -262,9 +262,7 @@ KINDS: dict[str, type[EntryBody]] = {
     )
 }  # fmt: skip
 
-REF_REQUIRED = frozenset(
-    {"correction", "frame.replaced", "frame.unreadable", "frame.deleted", "hour.amended"}
-)
+REF_REQUIRED = frozenset({"correction", "frame.replaced", "frame.unreadable", "frame.deleted", "hour.amended"})
 
 _PATH = re.compile(r" - at `\$\.?([^`]*)`$")
 
@@ -309,13 +307,9 @@ def _check_text(text: str) -> None:
     try:
         size = len(text.encode())
     except UnicodeEncodeError:
-        raise InvalidBody(
-            "The text holds half a character (a lone surrogate). Remove it.", field="body.text"
-        ) from None
+        raise InvalidBody("The text holds half a character (a lone surrogate). Remove it.", field="body.text") from None
     if size > TEXT_BYTES_MAX:
-        raise InvalidBody(
-            "The text is longer than 32 KiB. Shorten it, or send it in parts.", field="body.text"
-        )
+        raise InvalidBody("The text is longer than 32 KiB. Shorten it, or send it in parts.", field="body.text")
 
 
 def _invalid(error: msgspec.ValidationError) -> InvalidBody:

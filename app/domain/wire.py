@@ -14,9 +14,7 @@ from msgspec import Meta, Struct
 
 PROTOCOL_VERSION = 1
 WS_MESSAGE_BYTES_MAX = 64 * 1024
-WS_FRAME_BYTES_MAX = (
-    256 * 1024
-)  # what the protocol lets in, so that 64 KiB and one byte is an answer, not a close
+WS_FRAME_BYTES_MAX = 256 * 1024  # what the protocol lets in, so that 64 KiB and one byte is an answer, not a close
 AGENT_CONTROL_BYTES_MAX = 64 * 1024
 AGENT_FRAME_BYTES_MAX = 4 * 1024 * 1024 + 64 * 1024
 HEARTBEAT_SECONDS = 25
@@ -146,14 +144,7 @@ class AgentStop(Struct, tag_field="t", tag="stop", frozen=True):
 
 
 AgentMessage = (
-    AgentHello
-    | AgentStart
-    | AgentTick
-    | AgentWorkView
-    | AgentDiscard
-    | AgentFrameDelete
-    | AgentComment
-    | AgentStop
+    AgentHello | AgentStart | AgentTick | AgentWorkView | AgentDiscard | AgentFrameDelete | AgentComment | AgentStop
 )
 
 

@@ -86,7 +86,5 @@ def checked_time_zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError):
-        raise Malformed(
-            f"`{name}` is no time zone. Use a name like Europe/Lisbon.", field="time_zone"
-        ) from None
+        raise Malformed(f"`{name}` is no time zone. Use a name like Europe/Lisbon.", field="time_zone") from None
     return name

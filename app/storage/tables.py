@@ -265,8 +265,6 @@ hours = Table(  # hour windows that have ticks
     Column("closed_seq", BigInteger, nullable=True),
     _instant("amended_at", nullable=True),  # when the last entry about it was written
     Column("dirty", Boolean, nullable=False),  # something changed since
-    Column(
-        "waiting", String(200), nullable=False, default=""
-    ),  # segments whose frame waits in the tracker, by commas
+    Column("waiting", String(200), nullable=False, default=""),  # segments whose frame waits in the tracker, by commas
 )
 Index("ix_hours_dirty_hour", hours.c.dirty, hours.c.hour)
