@@ -94,11 +94,15 @@ class RoomClosed(WorkroomError):
 
 
 class TooMany(WorkroomError):
-    """A rate or a count is over its limit."""
+    """A rate or a count is over its limit; `retry_after_seconds` says when it is worth trying again."""
 
     code = "too_many"
     temporary = True
     sentence = "That was too much at once. Wait a moment and try again."
+
+    def __init__(self, sentence: str | None = None, *, field: str | None = None, retry_after_seconds: int = 1) -> None:
+        super().__init__(sentence, field=field)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class Busy(WorkroomError):

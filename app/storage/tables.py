@@ -77,11 +77,12 @@ links = Table(  # one-time links
     metadata,
     Column("token_hash", LargeBinary(32), primary_key=True),
     Column("purpose", String(12), nullable=False),  # "sign_in", "invitation", "pairing"
-    Column("account", ForeignKey("accounts.id"), nullable=True),  # whom it signs in; null for an invitation
+    Column("account", ForeignKey("accounts.id"), nullable=True),  # whom it signs in; else who took or confirmed it
     Column("room", String(26), nullable=True),
     Column("side", String(10), nullable=True),
     Column("invited_by", String(26), nullable=True),
     Column("label", String(80), nullable=True),
+    Column("code", String(9), nullable=True, index=True),  # what a person types to pair a device
     _instant("created_at"),
     _instant("expires_at"),
     _instant("used_at", nullable=True),
