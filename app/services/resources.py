@@ -1,0 +1,35 @@
+"""Resources: what services need, passed to each as its first argument. Made once by the composition root."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+from app.config import Settings
+from app.domain.live import Event
+from app.domain.workrooms import RoomInfo
+from app.services.clock import Clock
+from app.storage.blobs import Blobs
+from app.storage.engine import Database
+from app.storage.keys import ReleasedSizes, Signer
+
+Enqueue = Callable[[str, str], Awaitable[object]]
+
+
+@dataclass(slots=True)
+class Resources:
+    """`publish` takes events after commit; `enqueue` (task, key) hints to the worker and never fails.
+
+    `rooms` caches what every page of a room needs; `services.access` fills it and drops what changed.
+    """
+
+    settings: Settings
+    database: Database
+    blobs: Blobs
+    clock: Clock
+    random_bytes: Callable[[int], bytes]
+    signer: Signer
+    released: ReleasedSizes
+    publish: Callable[[Sequence[Event]], None]
+    enqueue: Enqueue
+    rooms: dict[str, RoomInfo] = field(default_factory=dict)

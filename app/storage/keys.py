@@ -1,0 +1,126 @@
+"""The signing key, and the sizes that were signed: two files outside the database (RECORD, "Checkpoint").
+
+Rule 1: the key is created at the first start, mode 0600, and never leaves its file.
+Rule 2: a released size is on disk before the checkpoint leaves the server.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from app.domain.checkpoint import Checkpoint, checkpoint_text, key_id, parse_checkpoint, signed_note, verifier_key
+from app.domain.checkpoint import room_origin as _room_origin
+from app.domain.errors import ProofError
+
+
+class Signer:
+    """Signs checkpoints for `origin`, the name that was fixed when the key was made."""
+
+    def __init__(self, key: Ed25519PrivateKey, origin: str) -> None:
+        self.origin = origin
+        self._key = key
+        self.public_key = key.public_key().public_bytes_raw()
+
+    def verifier_key(self, room: str) -> str:
+        """Return the key by which anybody can check a room's checkpoints."""
+        return verifier_key(_room_origin(self.origin, room), self.public_key)
+
+    def sign(self, room: str, size: int, root: bytes) -> bytes:
+        """Return the signed checkpoint of a room."""
+        name = _room_origin(self.origin, room)
+        text = checkpoint_text(name, size, root)
+        return signed_note(text, name, self.public_key, self._key.sign(text))
+
+    def verify(self, note: bytes) -> tuple[str, int, bytes]:
+        """Return origin, size and root of a checkpoint that this key signed.
+
+        Raises:
+            ProofError: if it is malformed or the signature does not hold.
+        """
+        checkpoint = verify_note(note, self.public_key)
+        return checkpoint.origin, checkpoint.size, checkpoint.root
+
+
+def verify_note(note: bytes, public_key: bytes) -> Checkpoint:
+    """Return a checkpoint whose signature by `public_key`, named like its origin, holds.
+
+    Raises:
+        ProofError: if it is malformed or there is no such signature.
+    """
+    checkpoint = parse_checkpoint(note)
+    wanted = (checkpoint.origin, key_id(checkpoint.origin, public_key))
+    for name, identifier, signature in checkpoint.signatures:
+        if (name, identifier) == wanted:
+            try:
+                Ed25519PublicKey.from_public_bytes(public_key).verify(signature, checkpoint.text)
+            except InvalidSignature:
+                break
+            return checkpoint
+    raise ProofError("The checkpoint is not signed by this server's key.")
+
+
+def load_signer(path: Path, origin: str) -> Signer:
+    """Read the key file, or make one for `origin`. A key that exists keeps the origin it was made for.
+
+    Raises:
+        ProofError: if the file holds no key.
+    """
+    if not path.exists():
+        private = os.urandom(32)
+        _write_private(path, f"{origin}\n{private.hex()}\n")
+    name, _, encoded = path.read_text().strip().partition("\n")
+    try:
+        key = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(encoded))
+    except ValueError:
+        raise ProofError(f"{path} holds no signing key. Restore it from a backup.") from None
+    return Signer(key, name)
+
+
+class ReleasedSizes:
+    """The largest size signed for each room, in an append-only file beside the key. One line a release."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.sizes: dict[str, int] = {}
+        if path.exists():
+            for line in path.read_text().splitlines():
+                room, _, size = line.partition(" ")
+                if size.isdecimal():  # a line torn by a crash was never released
+                    self.sizes[room] = max(self.sizes.get(room, 0), int(size))
+            _write_private(path, self._lines(self.sizes))  # compact: one line a room
+
+    def release(self, sizes: dict[str, int]) -> None:
+        """Write sizes durably; blocks for one fsync, so call it in a thread."""
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            os.write(descriptor, self._lines(sizes).encode())
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        self.sizes.update(sizes)
+
+    @staticmethod
+    def _lines(sizes: dict[str, int]) -> str:
+        return "".join(f"{room} {size}\n" for room, size in sizes.items())
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Replace a file by one that only we can read, durably."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".new")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        os.write(descriptor, text.encode())
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    temporary.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
