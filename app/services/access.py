@@ -56,7 +56,9 @@ async def read_room_info(connection: AsyncConnection, room: str) -> RoomInfo:
     row = (await connection.execute(select(rooms).where(rooms.c.id == room))).first()
     if row is None:
         raise NotFound()
-    listed = await connection.execute(select(members).where(members.c.room == room).order_by(members.c.joined_at))
+    listed = await connection.execute(
+        select(members).where(members.c.room == room).order_by(members.c.joined_at, members.c.by)
+    )
     return RoomInfo(
         id=row.id,
         title=row.title,

@@ -1,0 +1,138 @@
+"""Checkpoints: the server's signed word on the size and root of a workroom's record (RECORD, "Checkpoint").
+
+Rule 1: a changed room gets a new one at most once a second, or at once when a receipt waits for it.
+Rule 2: stored durably first, in the database and in the file of released sizes, and released afterwards.
+Rule 3: what does not continue the last released one is never signed: that room refuses writes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+
+import structlog
+
+from app.domain.checkpoint import parse_checkpoint
+from app.domain.errors import NotFound, RecordRewound, WorkroomError
+from app.domain.live import Appended, CheckpointReleased, Event
+from app.services.access import Actor, member_of
+from app.services.resources import Resources
+from app.storage import record as rows
+from app.storage.writer import Tx
+
+INTERVAL_SECONDS = 1.0
+ROOMS_PER_ROUND_MAX = 300  # about 30 ms of signing; with more busy rooms each gets its turn a little later
+
+log = structlog.get_logger()
+
+
+class CheckpointTask:
+    """Signs what changed, round by round. `note` is told every published event."""
+
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+        self._changed: dict[str, None] = {}  # in the order in which rooms changed
+        self._stopping = asyncio.Event()
+
+    def note(self, events: Sequence[Event]) -> None:
+        """Remember which rooms have entries that no checkpoint covers."""
+        for event in events:
+            if isinstance(event, Appended):
+                self._changed[event.entry.room] = None
+
+    async def run(self) -> None:
+        """Sign until stopped; then sign what is left."""
+        await self._find_unsigned()
+        while not self._stopping.is_set():
+            try:
+                await asyncio.wait_for(self._stopping.wait(), INTERVAL_SECONDS)
+            except TimeoutError:
+                await self._sign_round()
+        while self._changed and await self._sign_round():
+            continue
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    async def _find_unsigned(self) -> None:
+        async with self._resources.database.read() as connection:
+            for room in await rows.select_unsigned(connection, limit=10_000):
+                self._changed.setdefault(room)
+
+    async def _sign_round(self) -> bool:
+        batch = [room for room, _ in zip(self._changed, range(ROOMS_PER_ROUND_MAX), strict=False)]
+        if not batch:
+            return True
+        for room in batch:
+            del self._changed[room]
+        try:
+            await sign_checkpoints(self._resources, batch)
+        except WorkroomError as error:  # the disk is full, say: try again in the next round
+            log.warning("checkpoints postponed", code=error.code)
+            self._changed.update(dict.fromkeys(batch))
+            return False
+        return True
+
+
+async def sign_checkpoints(resources: Resources, batch: Iterable[str]) -> dict[str, tuple[int, bytes]]:
+    """Sign, store and release a checkpoint for the head of each room; return size and note by room."""
+    async with resources.database.read() as connection:
+        roots = await rows.select_roots(connection, batch)
+    now = resources.clock.record_now()
+    signed: dict[str, tuple[int, bytes]] = {}
+    for room, (size, root) in roots.items():
+        if size == 0 or room in resources.database.writer.refused_rooms:
+            continue
+        signed[room] = (size, resources.signer.sign(room, size, root))
+
+    async def store(tx: Tx) -> None:
+        await rows.insert_new_checkpoints(
+            tx.conn,
+            [{"room": room, "size": size, "note": note, "signed_at": now} for room, (size, note) in signed.items()],
+        )
+
+    if signed:
+        await resources.database.writer.run(store)
+        fresh = {room: size for room, (size, _) in signed.items() if resources.released.sizes.get(room, 0) < size}
+        if fresh:
+            await asyncio.to_thread(resources.released.release, fresh)
+        resources.publish([CheckpointReleased(room, signed[room][0], signed[room][1].decode()) for room in fresh])
+    return signed
+
+
+async def covering_checkpoint(resources: Resources, room: str, size: int) -> tuple[int, bytes]:
+    """Return size and note of a checkpoint that covers the first `size` entries, signing one if need be.
+
+    Raises:
+        NotFound: if the room has fewer entries.
+        RecordRewound: if the room accepts nothing.
+    """
+    async with resources.database.read() as connection:
+        note = await rows.select_checkpoint(connection, room, size)
+    if note is not None:
+        return parse_checkpoint(note).size, note
+    signed = await sign_checkpoints(resources, [room])
+    if room not in signed:
+        raise RecordRewound() if room in resources.database.writer.refused_rooms else NotFound()
+    if signed[room][0] < size:
+        raise NotFound()
+    return signed[room]
+
+
+async def latest_checkpoint(resources: Resources, actor: Actor, room: str) -> bytes:
+    """Return the newest checkpoint of a room.
+
+    Raises:
+        NotFound: if the actor is no member.
+    """
+    await member_of(resources, actor, room)
+    return (await covering_checkpoint(resources, room, 1))[1]
+
+
+async def refuse_rewound_rooms(resources: Resources) -> list[str]:
+    """Make rooms that hold less than was signed refuse writes; return them. Runs once at the start."""
+    async with resources.database.read() as connection:
+        short = await rows.select_short_rooms(connection, resources.released.sizes)
+    for room in short:
+        resources.database.writer.refused_rooms[room] = RecordRewound()
+    return short

@@ -1,0 +1,193 @@
+"""The record of a workroom: append, read, receipt, proof of consistency, what a member has seen.
+
+Rule 1: access, then schema, then the writer: nobody else appends a person's entry.
+Rule 2: what is refused writes nothing and says which field.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from msgspec import Struct
+
+from app.domain.checkpoint import receipt_text
+from app.domain.errors import InvalidBody, NotFound, TooLarge
+from app.domain.events import REF_REQUIRED, checked_body
+from app.domain.live import Seen
+from app.domain.merkle import consistency_proof, inclusion_proof
+from app.domain.record import Draft, Entry
+from app.domain.workrooms import Member
+from app.services.access import Actor, check_may_write, member_of
+from app.services.checkpoints import covering_checkpoint
+from app.services.resources import Resources
+from app.storage import record as rows
+from app.storage.writer import Tx
+
+PAGE_ENTRIES_MAX = 1000
+CID_CHARS_MAX = 64
+
+
+class EntriesPage(Struct, frozen=True):
+    """A run of entries, oldest first, and the seq of the room's last entry (-1 for none)."""
+
+    entries: list[Entry]
+    head: int
+
+
+def checked_draft(
+    member: Member, kind: str, body: Any, ref: int | None, cid: str | None, known_head: int | None
+) -> Draft:
+    """Return the entry that a member wants to append, if role and schema allow it.
+
+    Raises:
+        UnknownKind, InvalidBody: if it does not fit its kind.
+        Forbidden: if the member's side may not write it.
+    """
+    checked = checked_body(kind, body)
+    check_may_write(member, kind)
+    if ref is None and kind in REF_REQUIRED:
+        raise InvalidBody(f"`ref` must name the entry that this `{kind}` is about.", field="ref")
+    if ref is not None and (ref < 0 or (known_head is not None and ref > known_head)):
+        raise InvalidBody("`ref` must name an entry of this workroom.", field="ref")
+    if cid is not None and len(cid) > CID_CHARS_MAX:
+        raise TooLarge("An id may have 64 characters.", field="cid")
+    return Draft(member.room, kind, member.by, checked, ref, cid)
+
+
+def submit(
+    resources: Resources, member: Member, kind: str, body: Any, ref: int | None = None, cid: str | None = None
+) -> asyncio.Future[Entry]:
+    """Queue an entry of a member whose access is known; the future gives it once durable.
+
+    The hot path of the socket: no await before the commit. An entry with a `ref` goes by `append`.
+
+    Raises:
+        WorkroomError: whatever refuses it at once.
+    """
+    return resources.database.writer.submit(checked_draft(member, kind, body, ref, cid, None))
+
+
+async def append(
+    resources: Resources,
+    actor: Actor,
+    room: str,
+    kind: str,
+    body: Any,
+    ref: int | None = None,
+    cid: str | None = None,
+) -> Entry:
+    """Append an entry on behalf of a person; return it once it is durable. A repeat of a `cid` returns the first.
+
+    Raises:
+        NotFound: if the actor is no member.
+        UnknownKind, InvalidBody, Forbidden, Conflict, Busy, Unavailable: see their sentences.
+    """
+    member = await member_of(resources, actor, room)
+    draft = checked_draft(member, kind, body, ref, cid, None)
+    if ref is None:
+        return await asyncio.shield(resources.database.writer.submit(draft))
+
+    async def work(tx: Tx) -> Entry:
+        if ref >= tx.head(room).size:
+            raise InvalidBody("`ref` must name an entry of this workroom.", field="ref")
+        await tx.flush()
+        target = (await rows.select_entries(tx.conn, room, [ref])).get(ref)
+        if target is not None and kind == "correction" and target.by != member.by:
+            raise InvalidBody("You can correct what you wrote yourself.", field="ref")
+        if draft.cid is not None:
+            return (await tx.append_once(draft))[0]
+        return await tx.append(draft)
+
+    return await resources.database.writer.run(work, rooms=(room,))
+
+
+async def page(
+    resources: Resources,
+    actor: Actor,
+    room: str,
+    *,
+    after: int | None = None,
+    before: int | None = None,
+    limit: int = 100,
+) -> EntriesPage:
+    """Return the entries behind `after`, or before `before`, or the last ones.
+
+    Raises:
+        NotFound: if the actor is no member.
+    """
+    await member_of(resources, actor, room)
+    limit = max(1, min(limit, PAGE_ENTRIES_MAX))
+    async with resources.database.read() as connection:
+        head = await rows.select_head(connection, room)
+        if after is not None:
+            found = await rows.select_after(connection, room, after, limit)
+        else:
+            found = await rows.select_before(connection, room, head + 1 if before is None else before, limit)
+    return EntriesPage(found, head)
+
+
+async def entry(resources: Resources, actor: Actor, room: str, seq: int) -> Entry:
+    """Return one entry.
+
+    Raises:
+        NotFound: if there is none, or the actor is no member.
+    """
+    await member_of(resources, actor, room)
+    async with resources.database.read() as connection:
+        found = await rows.select_entries(connection, room, [seq])
+    if seq not in found:
+        raise NotFound()
+    return found[seq]
+
+
+async def receipt(resources: Resources, actor: Actor, room: str, seq: int) -> str:
+    """Return the receipt of an entry (a C2SP tlog-proof): leaf, index, inclusion proof, checkpoint.
+
+    Signs a checkpoint at once if none covers the entry yet.
+
+    Raises:
+        NotFound: if there is no such entry, or the actor is no member.
+    """
+    await member_of(resources, actor, room)
+    async with resources.database.read() as connection:
+        leaf = await rows.select_leaf(connection, room, seq)
+    if leaf is None:
+        raise NotFound()
+    size, note = await covering_checkpoint(resources, room, seq + 1)
+    async with resources.database.read() as connection:
+        hashes = await rows.select_leaf_hashes(connection, room, size)
+    proof = await asyncio.to_thread(inclusion_proof, seq, hashes)
+    return receipt_text(seq, leaf, proof, note)
+
+
+async def consistency(resources: Resources, actor: Actor, room: str, size1: int, size2: int) -> list[bytes]:
+    """Return the proof that the record of `size2` entries continues that of `size1`.
+
+    Raises:
+        NotFound: if the actor is no member.
+        InvalidBody: if the sizes are not those of this record.
+    """
+    await member_of(resources, actor, room)
+    async with resources.database.read() as connection:
+        head = await rows.select_head(connection, room)
+        if not 0 < size1 <= size2 <= head + 1:
+            raise InvalidBody(f"`from` and `to` are sizes between 1 and {head + 1}.", field="from")
+        hashes = await rows.select_leaf_hashes(connection, room, size2)
+    return await asyncio.to_thread(consistency_proof, size1, hashes)
+
+
+async def mark_seen(resources: Resources, actor: Actor, room: str, seq: int) -> None:
+    """Remember that the actor has read up to `seq`; the others see it live.
+
+    Raises:
+        NotFound: if the actor is no member.
+    """
+    member = await member_of(resources, actor, room)
+
+    async def work(tx: Tx) -> None:
+        capped = min(seq, await rows.select_head(tx.conn, room))
+        if await rows.update_seen(tx.conn, room, actor.account, capped):
+            tx.after_commit(Seen(room, member.by, capped))
+
+    await resources.database.writer.run(work)

@@ -1,0 +1,171 @@
+"""Workrooms: open one, join one, list one's own.
+
+Rule 1: seq 0 of a room is `room.opened`; it names the verifier key and the pseudonyms (RECORD, "Checkpoint").
+Rule 2: who joins accepts the policy: `member.joined` and `policy.accepted` are one commit.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct, structs
+from sqlalchemy import func, insert, select
+
+from app.domain.events import EntryBody, MemberJoined, OpenedMember, PolicyAccepted, RoomOpened, body_of
+from app.domain.ids import id_from_bytes
+from app.domain.policy import POLICY_VERSION, policy_digest
+from app.domain.record import Draft
+from app.domain.workrooms import (
+    RECORD_FORMAT,
+    SYSTEM,
+    Member,
+    RoomInfo,
+    Side,
+    checked_time_zone,
+    checked_title,
+)
+from app.services.access import Actor, read_room_info, remember_room
+from app.services.resources import Resources
+from app.storage.tables import accounts, entries, members, room_heads, rooms
+from app.storage.writer import Tx
+
+
+class RoomSummary(Struct, frozen=True):
+    """A workroom in its member's list. `unread` counts what others wrote behind `seen`."""
+
+    info: RoomInfo
+    member: Member
+    head: int
+    seen: int
+    unread: int
+    last_at: int
+
+
+async def open_room(
+    resources: Resources,
+    client: str | None,
+    freelancer: str | None,
+    title: str,
+    *,
+    time_zone: str = "UTC",
+    work_view: bool = True,
+    demo: bool = False,
+) -> str:
+    """Open a workroom for accounts (by id) on both sides, or on one whose other side is invited; return its id.
+
+    Raises:
+        Malformed: for a title or time zone that cannot be.
+    """
+    title, time_zone = checked_title(title), checked_time_zone(time_zone)
+    room = id_from_bytes(resources.random_bytes(16))
+    joining = [
+        (account, side)
+        for account, side in ((client, Side.CLIENT), (freelancer, Side.FREELANCER))
+        if account is not None
+    ]
+    opened = RoomOpened(
+        format=RECORD_FORMAT,
+        title=title,
+        operator=resources.settings.operator,
+        verifier_key=resources.signer.verifier_key(room),
+        time_zone=time_zone,
+        work_view=work_view,
+        members=[OpenedMember(f"p{n}", side.value) for n, (_, side) in enumerate(joining, start=1)],
+        demo=demo,
+    )
+
+    async def work(tx: Tx) -> RoomInfo:
+        await tx.conn.execute(
+            insert(rooms).values(
+                id=room, title=title, time_zone=time_zone, work_view=work_view, demo=demo, opened_at=tx.now
+            )
+        )
+        await tx.open_record(room)
+        await _append_event(tx, room, opened)
+        info = RoomInfo(room, title, time_zone, work_view, demo, tx.now, {})
+        for account, side in joining:
+            info = await _join(tx, info, account, side)
+        return info
+
+    remember_room(resources, await resources.database.writer.run(work))
+    return room
+
+
+async def join(resources: Resources, account: str, room: str, side: Side) -> Member:
+    """Make an account a member of a room; one that is keeps its place.
+
+    Raises:
+        NotFound: if there is no such room.
+    """
+
+    async def work(tx: Tx) -> RoomInfo:
+        info = await read_room_info(tx.conn, room)
+        if info.member_of(account) is not None:
+            return info
+        return await _join(tx, info, account, side)
+
+    info = await resources.database.writer.run(work, rooms=(room,))
+    remember_room(resources, info)
+    member = info.member_of(account)
+    assert member is not None
+    return member
+
+
+async def my_rooms(resources: Resources, actor: Actor) -> list[RoomSummary]:
+    """Return the actor's workrooms, the one with the latest entry first. Three queries, however many rooms."""
+    unread = (
+        select(func.count())
+        .select_from(entries)
+        .where(
+            entries.c.room == members.c.room,
+            entries.c.seq > members.c.seen_seq,
+            entries.c.kind.in_(("message", "feedback", "correction", "comment")),
+            entries.c.by != members.c.by,
+        )
+        .correlate(members)
+        .scalar_subquery()
+    )
+    query = (
+        select(rooms, members.c.seen_seq, room_heads.c.size, room_heads.c.at, unread.label("unread"))
+        .select_from(
+            members.join(rooms, rooms.c.id == members.c.room).join(room_heads, room_heads.c.room == rooms.c.id)
+        )
+        .where(members.c.account == actor.account)
+        .order_by(room_heads.c.at.desc())
+    )
+    async with resources.database.read() as connection:
+        listed = (await connection.execute(query)).all()
+        people = await connection.execute(
+            select(members)
+            .where(members.c.room.in_([row.id for row in listed]))
+            .order_by(members.c.joined_at, members.c.by)
+        )
+        by_room: dict[str, dict[str, Member]] = {}
+        for row in people:
+            by_room.setdefault(row.room, {})[row.by] = Member(row.room, row.account, row.by, Side(row.side), row.name)
+    summaries = []
+    for row in listed:
+        info = RoomInfo(
+            row.id, row.title, row.time_zone, row.work_view, row.demo, row.opened_at, by_room.get(row.id, {})
+        )
+        member = info.member_of(actor.account)
+        assert member is not None
+        summaries.append(RoomSummary(info, member, row.size - 1, row.seen_seq, row.unread, row.at))
+    return summaries
+
+
+async def _join(tx: Tx, info: RoomInfo, account: str, side: Side) -> RoomInfo:
+    name = await tx.conn.scalar(select(accounts.c.name).where(accounts.c.id == account))
+    assert name is not None
+    member = Member(info.id, account, f"p{len(info.members) + 1}", side, name)
+    await tx.conn.execute(
+        insert(members).values(
+            room=info.id, account=account, by=member.by, side=side.value, name=name, seen_seq=-1, joined_at=tx.now
+        )
+    )
+    await _append_event(tx, info.id, MemberJoined(member.by, account, name, side.value))
+    await _append_event(tx, info.id, PolicyAccepted(member.by, POLICY_VERSION, policy_digest()), by=member.by)
+    return structs.replace(info, members={**info.members, member.by: member})
+
+
+async def _append_event(tx: Tx, room: str, event: EntryBody, by: str = SYSTEM) -> None:
+    kind, body = body_of(event)
+    await tx.append(Draft(room, kind, by, body))

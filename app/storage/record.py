@@ -1,0 +1,123 @@
+"""Rows of the record: reading entries, leaf hashes and checkpoints. Writing goes through `writer.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.domain.record import Entry
+from app.storage.tables import checkpoints, disclosures, entries, erasures, members, room_heads
+
+_joined = entries.outerjoin(
+    disclosures, (disclosures.c.room == entries.c.room) & (disclosures.c.seq == entries.c.seq)
+).outerjoin(erasures, (erasures.c.room == entries.c.room) & (erasures.c.seq == entries.c.seq))
+_entry_columns = select(
+    entries.c.room,
+    entries.c.seq,
+    entries.c.kind,
+    entries.c.by,
+    entries.c.at,
+    entries.c.ref,
+    entries.c.cid,
+    disclosures.c.body,
+    erasures.c.tombstone,
+).select_from(_joined)
+
+
+def entry_of(row: Any) -> Entry:
+    """Return the entry of a row of entries joined with disclosures and erasures."""
+    body = msgspec.json.decode(row.body) if row.body is not None else None
+    return Entry(row.room, row.seq, row.kind, row.by, row.at, body, row.ref, row.cid, row.tombstone)
+
+
+async def select_head(connection: AsyncConnection, room: str) -> int:
+    """Return the seq of the last entry, -1 for none."""
+    size = await connection.scalar(select(room_heads.c.size).where(room_heads.c.room == room))
+    return (size or 0) - 1
+
+
+async def select_heads(connection: AsyncConnection, rooms: Iterable[str]) -> dict[str, int]:
+    """Return the seq of the last entry of each room."""
+    query = select(room_heads.c.room, room_heads.c.size).where(room_heads.c.room.in_(list(rooms)))
+    return {row.room: row.size - 1 for row in await connection.execute(query)}
+
+
+async def select_after(connection: AsyncConnection, room: str, after: int, limit: int) -> list[Entry]:
+    """Return up to `limit` entries behind `after`, oldest first."""
+    query = _entry_columns.where(entries.c.room == room, entries.c.seq > after).order_by(entries.c.seq).limit(limit)
+    return [entry_of(row) for row in await connection.execute(query)]
+
+
+async def select_before(connection: AsyncConnection, room: str, before: int, limit: int) -> list[Entry]:
+    """Return up to `limit` entries before `before`, oldest first."""
+    query = _entry_columns.where(entries.c.room == room, entries.c.seq < before)
+    rows = (await connection.execute(query.order_by(entries.c.seq.desc()).limit(limit))).all()
+    return [entry_of(row) for row in reversed(rows)]
+
+
+async def select_entries(connection: AsyncConnection, room: str, seqs: Iterable[int]) -> dict[int, Entry]:
+    """Return the entries with these seqs."""
+    query = _entry_columns.where(entries.c.room == room, entries.c.seq.in_(list(seqs)))
+    return {row.seq: entry_of(row) for row in await connection.execute(query)}
+
+
+async def select_leaf_hashes(connection: AsyncConnection, room: str, size: int) -> list[bytes]:
+    """Return the first `size` leaf hashes of a room."""
+    query = select(entries.c.leaf_hash).where(entries.c.room == room, entries.c.seq < size).order_by(entries.c.seq)
+    return list((await connection.scalars(query)).all())
+
+
+async def select_leaf(connection: AsyncConnection, room: str, seq: int) -> bytes | None:
+    """Return the stored bytes of a leaf."""
+    leaf: bytes | None = await connection.scalar(
+        select(entries.c.leaf).where(entries.c.room == room, entries.c.seq == seq)
+    )
+    return leaf
+
+
+async def select_roots(connection: AsyncConnection, rooms: Iterable[str]) -> dict[str, tuple[int, bytes]]:
+    """Return size and root of rooms."""
+    query = select(room_heads.c.room, room_heads.c.size, room_heads.c.root).where(room_heads.c.room.in_(list(rooms)))
+    return {row.room: (row.size, row.root) for row in await connection.execute(query)}
+
+
+async def select_checkpoint(connection: AsyncConnection, room: str, size: int = 0) -> bytes | None:
+    """Return the newest checkpoint of a room that covers at least `size` entries."""
+    query = select(checkpoints.c.note).where(checkpoints.c.room == room, checkpoints.c.size >= size)
+    note: bytes | None = await connection.scalar(query.order_by(checkpoints.c.size.desc()).limit(1))
+    return note
+
+
+async def select_unsigned(connection: AsyncConnection, limit: int) -> list[str]:
+    """Return rooms whose newest checkpoint does not cover their head."""
+    newest = select(func.coalesce(func.max(checkpoints.c.size), 0)).where(checkpoints.c.room == room_heads.c.room)
+    query = select(room_heads.c.room).where(room_heads.c.size > newest.scalar_subquery()).limit(limit)
+    return list((await connection.scalars(query)).all())
+
+
+async def select_short_rooms(connection: AsyncConnection, sizes: dict[str, int]) -> list[str]:
+    """Return the rooms that hold fewer entries than the sizes given."""
+    heads = {row.room: row.size for row in await connection.execute(select(room_heads.c.room, room_heads.c.size))}
+    return [room for room, size in sizes.items() if heads.get(room, 0) < size]
+
+
+async def insert_new_checkpoints(connection: AsyncConnection, rows: list[dict[str, object]]) -> None:
+    """Store signed checkpoints; one that is there already is the same."""
+    dialect_insert = sqlite_insert if connection.dialect.name == "sqlite" else postgresql_insert
+    await connection.execute(dialect_insert(checkpoints).on_conflict_do_nothing(), rows)
+
+
+async def update_seen(connection: AsyncConnection, room: str, account: str, seq: int) -> bool:
+    """Remember how far a member has read; return whether that moved forward."""
+    changed = await connection.execute(
+        update(members)
+        .where(members.c.room == room, members.c.account == account, members.c.seen_seq < seq)
+        .values(seen_seq=seq)
+    )
+    return changed.rowcount > 0
