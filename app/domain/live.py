@@ -106,6 +106,21 @@ class Seen(Struct, frozen=True):
     seq: int
 
 
+class FrameDecoded(Struct, frozen=True):
+    """The worker has decoded the frame of an account's tracker, or could not: `frame_ok` or `frame_bad` (rule 2.6)."""
+
+    account: str
+    frame: str
+    ok: bool
+
+
+class FrameErased(Struct, frozen=True):
+    """A frame was deleted or replaced: trackers of the account drop their copy."""
+
+    account: str
+    frame: str
+
+
 class AccountEvent(Struct, frozen=True):
     """For one account only: unread counts, who looked at a frame."""
 
@@ -128,6 +143,8 @@ Event = (
     | Presence
     | CheckpointReleased
     | Seen
+    | FrameDecoded
+    | FrameErased
     | AccountEvent
     | AccessRevoked
 )

@@ -1,14 +1,15 @@
 """Work View: the moments of frames, the checks on ticks and frames, and what an hour window says. Pure.
 
 Rule 1: one 32-byte seed per workroom, freelancer and UTC day; the moment of a segment follows from it (rule 2.3).
-Rule 2: the time of a segment is the union of its ticks: a repeated tick never counts twice (rule 2.4).
+Rule 2: the time of a segment is the union of its ticks: a repeated tick never counts twice, and what two rooms claim
+counts where the session started first (rule 2.4).
 Rule 3: `documented` is tracker and Work View on, `tracked` is tracker on and Work View off (rule 2.1).
 """
 
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from hashlib import sha256
 
@@ -50,17 +51,32 @@ class FrameMark(StrEnum):
 
 
 class SegmentTime(msgspec.Struct, frozen=True):
-    """What ticks say about one segment. Milliseconds by class; documented time wins where both overlap."""
+    """What ticks say about one segment. Milliseconds by class; documented time wins where both overlap.
+
+    `overlap_ms` counts in another room, whose session started first.
+    """
 
     segment: int
     documented_ms: int
     tracked_ms: int
     documented: tuple[Stretch, ...] = ()
+    overlap_ms: int = 0
 
 
 class Tick(msgspec.Struct, frozen=True):
     """A half-open stretch of tracked time inside one segment (rule 2.4)."""
 
+    start: int
+    end: int
+    documented: bool
+
+
+class SessionTick(msgspec.Struct, frozen=True):
+    """A tick with the session that it is of: what decides which of two rooms an overlap counts in."""
+
+    room: str
+    session: str
+    started_at: int  # of the session
     start: int
     end: int
     documented: bool
@@ -117,27 +133,40 @@ def check_moment_in_segment(taken_at: int, segment: int) -> None:
         raise OutsideSegment()
 
 
-def segment_time(segment: int, ticks: Iterable[Tick], discarded: Iterable[Stretch] = ()) -> SegmentTime:
-    """Return the time of a segment by class, from all its ticks less what was discarded."""
-    first, last = segment_start(segment), segment_end(segment)
-    listed = list(ticks)
-    holes = list(discarded)
-    documented = subtract(clip([(t.start, t.end) for t in listed if t.documented], first, last), holes)
-    either = subtract(clip([(t.start, t.end) for t in listed], first, last), holes)
-    documented_ms = total_ms(documented)
-    return SegmentTime(segment, documented_ms, total_ms(either) - documented_ms, tuple(documented))
+def counted_time(
+    segment: int, room: str, ticks: Iterable[SessionTick], discarded: Mapping[str, Sequence[Stretch]]
+) -> SegmentTime:
+    """Return the time of a segment that counts in `room`, from one person's ticks in all rooms.
 
-
-def stretch_start(segment: int, taken_at: int, documented: Sequence[Stretch]) -> int:
-    """Return where the stretch of documented time that holds `taken_at` began in its segment.
-
-    A frame arrives before the tick that covers it, so a stretch that ends shortly before still holds it.
+    Where sessions of two rooms overlap, time counts where the session started first (rule 2.4). `discarded` holds, by
+    room, what the person took off.
     """
-    first = segment_start(segment)
-    for start, end in reversed(union(documented)):
-        if start <= taken_at <= end + TICK_MS_MAX:
-            return max(start, first)
-    return first
+    by_session: dict[tuple[int, str], list[SessionTick]] = {}
+    for tick in ticks:
+        by_session.setdefault((tick.started_at, tick.session), []).append(tick)
+    first, last = segment_start(segment), segment_end(segment)
+    earlier: dict[str, list[Stretch]] = {}  # by room: what its sessions hold, in the order in which they started
+    documented: list[Stretch] = []
+    either: list[Stretch] = []
+    whole: list[Stretch] = []
+    for key in sorted(by_session):
+        listed = by_session[key]
+        held = listed[0].room
+        holes = discarded.get(held, ())
+        own = subtract(clip([(t.start, t.end) for t in listed], first, last), holes)
+        if held == room:
+            taken = [s for other, stretches in earlier.items() if other != room for s in stretches]
+            whole += own
+            either += subtract(own, taken)
+            documented += subtract(
+                clip([(t.start, t.end) for t in listed if t.documented], first, last), [*holes, *taken]
+            )
+        earlier.setdefault(held, []).extend(own)
+    documented = union(documented)
+    documented_ms, either_ms = total_ms(documented), total_ms(either)
+    return SegmentTime(
+        segment, documented_ms, either_ms - documented_ms, tuple(documented), total_ms(whole) - either_ms
+    )
 
 
 def frame_mark(
