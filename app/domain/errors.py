@@ -136,6 +136,31 @@ class ProofError(WorkroomError):
     sentence = "This proof does not hold."
 
 
+# Answers to a tracker that is being paired; the codes are those of RFC 8628, section 3.5.
+
+
+class PairingPending(WorkroomError):
+    """The person has not confirmed yet: ask again after the interval."""
+
+    code = "authorization_pending"
+    temporary = True
+    sentence = "The code was not confirmed yet. Ask again in a moment."
+
+
+class PairingDenied(WorkroomError):
+    """The person said no."""
+
+    code = "access_denied"
+    sentence = "The pairing was declined in the browser."
+
+
+class PairingExpired(WorkroomError):
+    """Too old, used already, or never was."""
+
+    code = "expired_token"
+    sentence = "This pairing is over. Start a new one."
+
+
 # Refusals of the tracker path; the codes are the ones of docs/protocol.md.
 
 

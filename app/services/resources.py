@@ -9,6 +9,7 @@ from app.config import Settings
 from app.domain.live import Event
 from app.domain.workrooms import RoomInfo
 from app.services.clock import Clock
+from app.services.throttle import Throttle
 from app.storage.blobs import Blobs
 from app.storage.engine import Database
 from app.storage.keys import ReleasedSizes, Signer
@@ -21,6 +22,7 @@ class Resources:
     """`publish` takes events after commit; `enqueue` (task, key) hints to the worker and never fails.
 
     `rooms` caches what every page of a room needs; `services.access` fills it and drops what changed.
+    `throttle` counts attempts to sign in and to pair.
     """
 
     settings: Settings
@@ -33,3 +35,7 @@ class Resources:
     publish: Callable[[Sequence[Event]], None]
     enqueue: Enqueue
     rooms: dict[str, RoomInfo] = field(default_factory=dict)
+    throttle: Throttle = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.throttle = Throttle(self.settings.sign_in_attempts_max)

@@ -1,0 +1,134 @@
+"""Invitations: how two people who know each other come to share a workroom (rule 1.1).
+
+Rule 1: an invitation works once, within 14 days; its taker may repeat it, if something failed before they had joined.
+Rule 2: a signed-in account joins by it; a new one signs up by it, and needs no other proof of its address.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from app.domain.accounts import INVITATION_MS
+from app.domain.errors import Conflict, Forbidden, LinkSpent, NotFound
+from app.domain.workrooms import Member, RoomInfo, Side
+from app.services import workrooms
+from app.services.access import Actor, room_info
+from app.services.accounts import (
+    Client,
+    Credential,
+    SignedIn,
+    actor_of,
+    digest_of,
+    insert_account,
+    insert_link,
+    new_account,
+    new_session,
+)
+from app.services.resources import Resources
+from app.storage import accounts as rows
+from app.storage.accounts import LinkRow
+from app.storage.writer import Tx
+
+
+class Invitation(msgspec.Struct, frozen=True):
+    """What an invitation says before it is taken."""
+
+    room: RoomInfo
+    side: Side
+    invited_by: str  # a name
+
+
+async def invite(resources: Resources, actor: Actor, room: str, side: Side) -> str:
+    """Return the address of an invitation into a workroom: it works once, within 14 days.
+
+    Raises:
+        NotFound: if the actor is no member of the room.
+        Conflict: if that side is taken; more members join by agreement of both sides (rule 1.9).
+    """
+    info = await room_info(resources, room)
+    if info.member_of(actor.account) is None:
+        raise NotFound()
+    if info.on_side(side):
+        raise Conflict(f"This workroom has a {side} already.")
+    secret = await insert_link(
+        resources, "invitation", INVITATION_MS, room=room, side=side.value, invited_by=actor.account
+    )
+    return f"{resources.settings.base_url}/invitation/{secret}"
+
+
+async def invitation(resources: Resources, token: str, actor: Actor | None = None) -> Invitation:
+    """Return what an invitation is for.
+
+    Raises:
+        LinkSpent: if somebody else took it, it is older than 14 days, or never was.
+    """
+    link = await _open_invitation(resources, token, actor)
+    assert link.room is not None and link.side is not None, "an invitation names room and side"
+    async with resources.database.read() as conn:
+        inviter = await rows.select_account(conn, link.invited_by or "")
+    return Invitation(
+        await room_info(resources, link.room), Side(link.side), inviter.name if inviter is not None else ""
+    )
+
+
+async def accept_invitation(resources: Resources, actor: Actor, token: str) -> Member:
+    """Join the workroom of an invitation. The taker may repeat it, if something failed between taking and joining.
+
+    Raises:
+        LinkSpent: as `invitation` does.
+        Forbidden: if the actor is in that workroom already, on the other side.
+    """
+    link = await _open_invitation(resources, token, actor)
+    assert link.room is not None and link.side is not None, "an invitation names room and side"
+    side = Side(link.side)
+    present = (await room_info(resources, link.room)).member_of(actor.account)
+    if present is not None:
+        if present.side is not side:
+            raise Forbidden(f"You are the {present.side} of this workroom: send this link to the {side}.")
+        return present
+    if link.used_at is None:
+        now = resources.clock.real_now()
+
+        async def take(tx: Tx) -> None:
+            if not await rows.update_link_used(tx.conn, link.token_hash, now, actor.account):
+                raise LinkSpent()
+
+        await resources.database.writer.run(take)
+    return await workrooms.join(resources, actor.account, link.room, side)
+
+
+async def sign_up_with_invitation(
+    resources: Resources, token: str, name: str, email: str, password: str, client: Client
+) -> tuple[SignedIn, Member]:
+    """Create an account by an invitation, sign it in and join its workroom.
+
+    Raises:
+        LinkSpent: as `invitation` does.
+        Malformed: naming the field.
+        AccountExists: if the address has an account: sign in with it instead.
+    """
+    await _open_invitation(resources, token, None)
+    account = await new_account(resources, email, name, password)
+    session, secret = new_session(resources, client, account.id)
+    now = resources.clock.real_now()
+
+    async def insert(tx: Tx) -> None:
+        await insert_account(tx, account)
+        if not await rows.update_link_used(tx.conn, digest_of(token), now, account.id):
+            raise LinkSpent()
+        await rows.insert_session(tx.conn, session, digest_of(secret))
+
+    await resources.database.writer.run(insert)
+    actor = actor_of(account)
+    member = await accept_invitation(resources, actor, token)
+    return SignedIn(secret, Credential(session.id, actor)), member
+
+
+async def _open_invitation(resources: Resources, token: str, actor: Actor | None) -> LinkRow:
+    async with resources.database.read() as conn:
+        link = await rows.select_link(conn, digest_of(token), "invitation")
+    if link is None or link.expires_at <= resources.clock.real_now():
+        raise LinkSpent()
+    if link.used_at is not None and (actor is None or link.account != actor.account):
+        raise LinkSpent()
+    return link
