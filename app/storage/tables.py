@@ -269,6 +269,7 @@ frames = Table(
     _instant("erased_at", nullable=True),  # when the blobs were gone
 )
 Index("ix_frames_room_account_segment", frames.c.room, frames.c.account, frames.c.segment)
+Index("uq_frames_room_seq", frames.c.room, frames.c.seq, unique=True)
 Index("ix_frames_state_erased_at", frames.c.state, frames.c.erased_at)
 
 frame_views = Table(  # who looked at a full-size frame (rule 2.14)
