@@ -1,0 +1,149 @@
+"""What the socket sends: one fragment for all viewers of a view, made by the macros that the pages include.
+
+Rule 1: pure and synchronous; no function here reads anything but its arguments.
+Rule 2: `hx-upsert` adds rows and replaces what has an id, in order, also within one message; `hx-partial` changes a
+part that the page has. A missing target is ignored, so a fragment may speak of more than the page shows.
+Rule 3: an empty text means that nothing is to be sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from markupsafe import Markup
+
+from app.domain.live import (
+    AccountEvent,
+    Appended,
+    Cell,
+    CellChanged,
+    CellState,
+    CheckpointReleased,
+    Event,
+    Presence,
+    Seen,
+    TrackerChanged,
+    TrackerState,
+    Typing,
+)
+from app.domain.record import Entry
+from app.domain.workrooms import RoomInfo
+from app.views.cells import cell_html, total_of_body
+from app.views.entries import PEOPLES_KINDS, correction_mark, entry_row, sentence
+from app.views.presence import last_html, proof_html, seen_html, typing_html, who_html
+from app.views.rendering import macro
+from app.views.rows import FATES, first_name
+from app.views.trackers import now_html, tracker_html
+
+
+def _partial(target: str, content: str, swap: str = "innerHTML") -> str:
+    return f'<hx-partial hx-target="#{target}" hx-swap="{swap}">{content}</hx-partial>'
+
+
+def _upsert(target: str, content: str) -> str:
+    return f'<hx-upsert hx-target="#{target}">{content}</hx-upsert>'
+
+
+def _tile_content(room: RoomInfo, seq: int, by: str, state: str) -> str:
+    """Return what a frame's place in the timeline shows from now on."""
+    tile = macro("entries/frame.taken.html", "tile")(room.id, seq, first_name(room, by), state)
+    return _upsert(f"f-{room.id}-{seq}", tile)
+
+
+def timeline_content(entry: Entry, room: RoomInfo) -> str:
+    """Return the row of an entry, and what it changes about the row that it refers to."""
+    row = f'<hx-upsert hx-target="#log-{room.id}" key="data-seq" sort>{entry_row(entry, room)}</hx-upsert>'
+    if entry.ref is None:
+        return row
+    if entry.kind == "correction":
+        return row + _upsert(f"e-{room.id}-{entry.ref}>.c", correction_mark(room.id, entry.seq))
+    if entry.kind in FATES:
+        member = entry.body["member"] if entry.body else entry.by
+        return row + _tile_content(room, entry.ref, member, FATES[entry.kind])
+    return row
+
+
+def workview_content(event: Appended, room: RoomInfo) -> str:
+    """Return the cells that an entry changed, the total of an hour that closed, and what people say."""
+    entry = event.entry
+    parts = [_cell_content(cell, room) for cell in event.cells]
+    if entry.kind in ("hour.closed", "hour.amended") and entry.body is not None:
+        hour = entry.body["hour"]
+        target = f"hour-{room.id}-{entry.body['member']}-{hour}"
+        parts.append(_partial(target, total_of_body(room.id, entry.body, entry.seq), "outerMorph"))
+    if entry.kind in PEOPLES_KINDS:
+        parts.append(f'<hx-upsert hx-target="#chat-{room.id}" key="data-seq" sort>{entry_row(entry, room)}</hx-upsert>')
+    return "".join(parts)
+
+
+def home_content(event: Appended, room: RoomInfo) -> str:
+    """Return the last words of a room for the list of rooms; "" for events."""
+    entry = event.entry
+    if entry.kind not in PEOPLES_KINDS:
+        return ""
+    said = last_html(sentence(entry, room), entry.at, room.time_zone)
+    return _partial(f"last-{room.id}", f'<span data-by="{entry.by}" data-seq="{entry.seq}">{said}</span>')
+
+
+def _cell_content(cell: Cell, room: RoomInfo) -> str:
+    return _partial(f"seg-{room.id}-{cell.by}-{cell.segment}", cell_html(cell, room), "outerMorph")
+
+
+def _thumbnail_content(cell: Cell, room: RoomInfo) -> str:
+    """Return what the timeline changes when a thumbnail is ready."""
+    if cell.state is not CellState.READY or cell.frame_seq is None:
+        return ""
+    return _tile_content(room, cell.frame_seq, cell.by, "ready") + _partial(
+        f"last-{room.id}-{cell.by}",
+        f'<img id="last-{room.id}-{cell.by}" src="/rooms/{room.id}/frames/{cell.frame_seq}/thumbnail?ready" '
+        f'width="480" height="270" decoding="async" alt="{Markup.escape(first_name(room, cell.by))}’s last frame">',
+        "outerMorph",
+    )
+
+
+def _tracker_content(state: TrackerState, room: RoomInfo) -> str:
+    return _partial(f"tracker-{room.id}-{state.by}", tracker_html(state, room), "outerMorph") + _partial(
+        f"now-{room.id}-{state.by}", now_html(state, room), "outerMorph"
+    )
+
+
+def live_content(view: str, event: Event, room: RoomInfo) -> str:
+    """Return what an event changes in a view; "" if nothing."""
+    match event:
+        case CellChanged(cell=cell):
+            if view == "workview":
+                return _cell_content(cell, room)
+            return _thumbnail_content(cell, room) if view == "timeline" else ""
+        case TrackerChanged(state=state):
+            return _tracker_content(state, room)
+        case Presence(here=here):
+            return _partial(f"who-{room.id}", who_html(room, here))
+        case Typing(by=by) if view != "home":
+            return _partial(f"typing-{room.id}", typing_html(room, by))
+        case Seen(by=by, seq=seq) if view == "timeline":
+            return _partial(f"seen-{room.id}-{by}", seen_html(room, by, seq), "outerMorph")
+        case CheckpointReleased(size=size, note=note) if view == "timeline":
+            return _partial(f"proof-{room.id}", proof_html(room.id, size, note))
+        case _:
+            return ""
+
+
+def account_content(event: AccountEvent) -> str:
+    """Return what concerns one account only: how much of a room is unread."""
+    room, unread = event.data.get("room"), event.data.get("unread")
+    if event.event != "unread" or not isinstance(room, str) or not isinstance(unread, int):
+        return ""
+    return _partial(f"unread-{room}", str(unread) if unread else "")
+
+
+def snapshot_content(
+    view: str, room: RoomInfo, here: Sequence[str], states: Sequence[TrackerState], cells: Sequence[Cell]
+) -> str:
+    """Return what follows a join: everything that may have been missed and has no number."""
+    parts = [_partial(f"who-{room.id}", who_html(room, here)), _partial(f"typing-{room.id}", "")]
+    parts += [_tracker_content(state, room) for state in states]
+    if view == "workview":
+        parts += [_cell_content(cell, room) for cell in cells]
+    elif view == "timeline":
+        parts += [_thumbnail_content(cell, room) for cell in cells]
+    return "".join(parts)

@@ -1,0 +1,20 @@
+"""What trackers do now, as html. There is no hidden mode: a tracker that is on shows on every page of its room."""
+
+from __future__ import annotations
+
+from markupsafe import Markup
+
+from app.domain.live import TrackerState
+from app.domain.workrooms import RoomInfo
+from app.views.rendering import macro
+from app.views.rows import first_name
+
+
+def tracker_html(state: TrackerState, room: RoomInfo) -> Markup:
+    """Return the box of a freelancer's tracker."""
+    return macro("_people.html", "tracker")(room.id, state.by, first_name(room, state.by), room.time_zone, state)
+
+
+def now_html(state: TrackerState, room: RoomInfo) -> Markup:
+    """Return the pill in the head of the page."""
+    return macro("_people.html", "now")(room.id, state.by, first_name(room, state.by), state)
