@@ -9,7 +9,8 @@ Rule 4: all times here are of the real clock.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
 from hashlib import sha256
 
 import msgspec
@@ -25,7 +26,7 @@ from app.domain.accounts import (
     checked_name,
     checked_password,
 )
-from app.domain.errors import AccountExists, LinkSpent, NotFound, NotSignedIn, WrongPassword
+from app.domain.errors import AccountExists, Busy, LinkSpent, NotFound, NotSignedIn, Unavailable, WrongPassword
 from app.domain.ids import id_from_bytes
 from app.domain.live import AccessRevoked
 from app.domain.record import base64url
@@ -36,6 +37,7 @@ from app.storage import accounts as rows
 from app.storage.accounts import AccountRow, LinkRow, SessionRow, TokenRow
 from app.storage.writer import Tx
 
+SESSION_COOKIE = "workroom_session"
 SECRET_BYTES = 32
 SEEN_EVERY_MS = 5 * MINUTE_MS  # how exact "last used" is; a write per request would be waste
 TOKEN_PREFIXES = {"api": "wr_api_", "device": "wr_dev_"}
@@ -227,7 +229,7 @@ async def credential_of_session(resources: Resources, token: str) -> Credential:
         async def seen(tx: Tx) -> None:
             await rows.update_session_seen(tx.conn, session.id, now, now + SESSION_MS)
 
-        await resources.database.writer.run(seen)
+        await _note_use(resources, seen)
     return Credential(session.id, actor_of(account))
 
 
@@ -250,7 +252,7 @@ async def credential_of_token(resources: Resources, token: str, purpose: str) ->
         async def seen(tx: Tx) -> None:
             await rows.update_token_seen(tx.conn, row.id, now)
 
-        await resources.database.writer.run(seen)
+        await _note_use(resources, seen)
     return Credential(row.id, actor_of(account))
 
 
@@ -467,6 +469,11 @@ async def insert_link(
 
     await resources.database.writer.run(insert)
     return secret
+
+
+async def _note_use(resources: Resources, work: Callable[[Tx], Awaitable[None]]) -> None:
+    with contextlib.suppress(Busy, Unavailable):  # a full disk does not keep people from reading
+        await resources.database.writer.run(work)
 
 
 def _revoked(resources: Resources, credentials: Sequence[str]) -> None:
