@@ -1,0 +1,266 @@
+"""The composition root: Settings → Resources → Starlette, and the server around it.
+
+Rule 1: the configuration is read here, in `app.cli` and in `workers.main`, and nowhere else.
+Rule 2: with SQLite exactly one server process holds the data folder, by a lock file.
+Rule 3: stopping ends things in the order in which they depend on each other, within 5 s, and loses nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import structlog
+import uvicorn
+import uvloop
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket
+
+from app.config import Settings, SettingsError
+from app.control import serve_control
+from app.domain.errors import NotSignedIn
+from app.domain.live import Event
+from app.services import accounts, workview
+from app.services.access import Actor
+from app.services.checkpoints import CheckpointTask, refuse_rewound_rooms
+from app.services.clock import Clock, SystemClock
+from app.services.resources import Resources
+from app.storage.blobs import Blobs
+from app.storage.engine import open_database
+from app.storage.keys import ReleasedSizes, load_signer
+from app.storage.migrate import migrate
+from app.web.middleware import Edge
+from app.web.routes import routes
+from realtime.agents import Agents, agent_endpoint
+from realtime.bus import Bus
+from realtime.fastlane import FastLaneProtocol
+from realtime.hub import Hub
+from realtime.replay import Replay
+from realtime.viewers import Viewers, is_same_origin, viewer_endpoint
+from workers.main import run_workers
+from workers.queue import open_queue
+
+SHUTDOWN_SECONDS_MAX = 2  # for requests that are under way; sockets are drained before
+PING_INTERVAL_SECONDS = 60.0  # heartbeats find dead peers earlier; pings are for those that only listen
+PING_TIMEOUT_SECONDS = 30.0
+BACKLOG = 4096  # a herd of reconnecting browsers
+
+log = structlog.get_logger()
+
+
+@asynccontextmanager
+async def open_resources(
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    publish: Callable[[Sequence[Event]], None] = lambda events: None,
+) -> AsyncIterator[Resources]:
+    """Open everything that services need, and close it again.
+
+    Raises:
+        SettingsError: if another server holds the data folder.
+    """
+    settings.data.mkdir(parents=True, exist_ok=True)
+    clock = clock or SystemClock()
+    with _data_lock(settings):
+        await asyncio.to_thread(migrate, database_url(settings))
+        key_file = Path(settings.key_file) if settings.key_file else settings.data / "key"
+        signer = await asyncio.to_thread(load_signer, key_file, settings.origin_name)
+        released = await asyncio.to_thread(ReleasedSizes, key_file.with_name(key_file.name + ".released"))
+        database = await open_database(database_url(settings), clock, os.urandom, publish)
+        resources = Resources(
+            settings=settings,
+            database=database,
+            blobs=Blobs(settings.data / "blobs"),
+            clock=clock,
+            random_bytes=os.urandom,
+            signer=signer,
+            released=released,
+            publish=publish,
+            enqueue=_enqueue_nothing,
+        )
+        try:
+            for room in await refuse_rewound_rooms(resources):
+                log.error("record is shorter than what was signed; the room refuses writes", room=room)
+            yield resources
+        finally:
+            await database.close()
+
+
+def database_url(settings: Settings) -> str:
+    """Return where the database is: SQLite in the data folder unless a setting says otherwise."""
+    return settings.database_url or f"sqlite:///{(settings.data / 'workroom.sqlite3').absolute()}"
+
+
+@asynccontextmanager
+async def running_app(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Starlette]:
+    """Run everything but the listening socket: database, live path, worker, checkpoints, control socket."""
+    bus = Bus()
+    async with (
+        open_resources(settings, clock=clock, publish=bus.publish) as resources,
+        open_queue(settings) as queue,
+    ):
+        resources.enqueue = queue.enqueue
+        app = create_app(resources, bus)
+        checkpoints = CheckpointTask(resources)
+        bus.subscribe(checkpoints.note)
+        signing = asyncio.create_task(checkpoints.run(), name="checkpoints")
+        try:
+            async with (
+                serve_control(resources, settings.data / "control.sock"),
+                run_workers(resources, queue),
+            ):
+                app.state.viewers.start()
+                yield app
+                await drain(app)
+        finally:
+            checkpoints.stop()
+            await signing
+
+
+def create_app(resources: Resources, bus: Bus) -> Starlette:
+    """Return the application over open resources; needs a running loop."""
+    hub = Hub(resources.rooms.get)
+    replay = Replay(resources, hub, workview.with_cells, workview.live_state)
+    agents = Agents()
+    bus.subscribe(hub.publish)
+    bus.subscribe(agents.publish)
+    app = Starlette(
+        routes=[
+            *routes(resources),
+            WebSocketRoute("/ws", viewer_endpoint),
+            WebSocketRoute("/agent", agent_endpoint),
+            Route("/healthz", _healthz),
+        ],
+        middleware=[Middleware(Edge, settings=resources.settings)],
+    )
+    app.state.resources = resources
+    app.state.hub = hub
+    app.state.agents = agents
+    app.state.viewers = Viewers(resources, hub, replay, authenticate_viewer)
+    return app
+
+
+async def authenticate_viewer(resources: Resources, websocket: WebSocket) -> tuple[Actor, str] | None:
+    """Return who opened a socket and by which credential: a bearer token, or the cookie of a page of ours."""
+    scheme, _, token = websocket.headers.get("authorization", "").partition(" ")
+    try:
+        if scheme.lower() == "bearer":
+            credential = await accounts.credential_of_token(resources, token.strip(), "api")
+        elif is_same_origin(websocket, resources.settings.base_url):
+            cookie = websocket.cookies.get(accounts.SESSION_COOKIE, "")
+            credential = await accounts.credential_of_session(resources, cookie)
+        else:
+            return None
+    except NotSignedIn:
+        return None
+    return credential.actor, credential.id
+
+
+async def drain(app: Starlette) -> None:
+    """Close all sockets in batches: viewers resume by seq, trackers keep what is not acknowledged."""
+    await app.state.agents.drain()
+    await app.state.viewers.drain()
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, which drains our sockets before it closes what is left."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        app = self.config.loaded_app
+        while not hasattr(app, "state") and hasattr(app, "app"):
+            app = app.app
+        await drain(app)
+        await super().shutdown(sockets)
+
+
+def server_config(app: Starlette, settings: Settings) -> uvicorn.Config:
+    """Return how uvicorn serves us."""
+    return uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        ws=FastLaneProtocol,
+        ws_per_message_deflate=False,  # 52 KiB a connection, and milliseconds of the loop for a large message
+        ws_ping_interval=PING_INTERVAL_SECONDS,
+        ws_ping_timeout=PING_TIMEOUT_SECONDS,
+        http="httptools",
+        lifespan="off",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        backlog=BACKLOG,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS_MAX,
+    )
+
+
+async def serve_app(
+    settings: Settings,
+    clock: Clock | None = None,
+    ready: Callable[[Starlette], Awaitable[None]] | None = None,
+) -> None:
+    """Serve until a signal says stop. `ready` runs once the app answers."""
+    async with running_app(settings, clock) as app:
+        server = Server(server_config(app, settings))
+        serving = asyncio.create_task(server.serve())
+        while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has a flag, no event
+            await asyncio.sleep(0.01)
+        try:
+            if ready is not None and not serving.done():
+                await ready(app)
+            await serving
+        finally:
+            server.should_exit = True
+            await asyncio.gather(serving, return_exceptions=True)
+        if not server.started:
+            raise SettingsError(f"{settings.host}:{settings.port} cannot be opened. Is another server running there?")
+
+
+def serve(settings: Settings) -> None:
+    """Run the server until it is told to stop."""
+
+    async def announce(app: Starlette) -> None:
+        print(settings.base_url, flush=True)
+
+    uvloop.run(serve_app(settings, ready=announce))
+
+
+async def _healthz(request: Request) -> Response:
+    return PlainTextResponse("ok\n")
+
+
+async def _enqueue_nothing(task: str, key: str) -> bool:
+    """Stand in where no worker runs: sweeps find what is to do."""
+    return False
+
+
+@contextmanager
+def _data_lock(settings: Settings) -> Iterator[None]:
+    """Hold the data folder for this process, where SQLite lies in it.
+
+    Raises:
+        SettingsError: if another process holds it.
+    """
+    if database_url(settings).startswith("postgresql"):
+        yield
+        return
+    descriptor = os.open(settings.data / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SettingsError(f"Another server uses the data folder {settings.data}. Stop it first.") from None
+        yield
+    finally:
+        os.close(descriptor)
