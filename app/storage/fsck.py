@@ -365,7 +365,7 @@ async def _check_strays(conn: AsyncConnection, report: Report) -> None:
         report.erasures.differ(f"{room}/{seq}: its tombstone is not there")
 
 
-_ERASED_STATES = ("deleted", "replaced")
+ERASED_STATES = ("deleted", "replaced")
 
 
 async def _check_frames(engine: AsyncEngine, conn: AsyncConnection, report: Report, files: FrameFiles) -> None:
@@ -416,7 +416,7 @@ def _frame_differences(row: Row[Any], files: FrameFiles) -> list[str]:
         picture, thumbnail = files.frame_path(row.id), files.thumbnail_path(row.id)
     except ValueError:
         return [*lines, "its id is none"]
-    if row.state in _ERASED_STATES:
+    if row.state in ERASED_STATES:
         if row.body is not None:
             lines.append(f"{row.state}, but the contents of its entry are still there")
         if row.sha256 is not None:

@@ -1,0 +1,147 @@
+"""What the operator does on the command line: accounts, workrooms, tokens.
+
+Rule 1: each command is a row of COMMANDS; it runs inside the server, through its private socket, or without one.
+Rule 2: a command returns lines to print; the last word of the last line is its result, for scripts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+
+from app.domain.errors import Malformed, NotFound
+from app.domain.workrooms import Side
+from app.services import accounts, invitations, workrooms
+from app.services.access import Actor, room_info
+from app.services.resources import Resources
+
+NOBODY = "-"  # in place of an address: this side is invited later
+
+
+class CreateAccount(msgspec.Struct, frozen=True):
+    """Make an account; prints a one-time sign-in link."""
+
+    email: str
+    name: str
+    operator: bool = False
+
+
+class OfAccount(msgspec.Struct, frozen=True):
+    """A command about one account."""
+
+    email: str
+    label: str = ""
+
+
+class CreateRoom(msgspec.Struct, frozen=True):
+    """Open a workroom between two accounts."""
+
+    client: str
+    freelancer: str
+    title: str
+    zone: str = "UTC"
+    work_view: bool = True
+
+
+class Invite(msgspec.Struct, frozen=True):
+    """Invite somebody to the side of a workroom that is free."""
+
+    room: str
+
+
+async def create_account(resources: Resources, wanted: CreateAccount) -> list[str]:
+    """Make an account without a password, and a link to enter it."""
+    actor = await accounts.create_account(resources, wanted.email, wanted.name, operator=wanted.operator)
+    link = await accounts.new_link(resources, actor)
+    return [f"{actor.name} <{actor.email}> has an account. This link signs in once, within 24 hours:", link]
+
+
+async def link_account(resources: Resources, wanted: OfAccount) -> list[str]:
+    """Make one more sign-in link; nothing else of the account changes."""
+    actor = await accounts.account_of_email(resources, wanted.email)
+    return ["This link signs in once, within 24 hours:", await accounts.new_link(resources, actor)]
+
+
+async def reset_account(resources: Resources, wanted: OfAccount) -> list[str]:
+    """Take password, sessions and older links away; make a new link."""
+    link = await accounts.reset_account(resources, wanted.email)
+    return [
+        "Password, sessions and older links of this account are gone; its tokens and trackers stay.",
+        "This link signs in once, within 24 hours:",
+        link,
+    ]
+
+
+async def create_room(resources: Resources, wanted: CreateRoom) -> list[str]:
+    """Open a workroom; its id is the result."""
+    client = await _account_or_nobody(resources, wanted.client)
+    freelancer = await _account_or_nobody(resources, wanted.freelancer)
+    if client is None and freelancer is None:
+        raise Malformed("A workroom begins with a client or a freelancer.", field="client")
+    if client == freelancer:
+        raise Malformed("Client and freelancer must be two accounts.", field="freelancer")
+    room = await workrooms.open_room(
+        resources, client, freelancer, wanted.title, time_zone=wanted.zone, work_view=wanted.work_view
+    )
+    return [f"The workroom is open at {resources.settings.base_url}/rooms/{room} and its id is:", room]
+
+
+async def invite(resources: Resources, wanted: Invite) -> list[str]:
+    """Make an invitation to the side of a workroom that has nobody, in the name of the one who is there."""
+    info = await room_info(resources, wanted.room)
+    host = next(iter(info.members.values()), None)
+    if host is None:
+        raise NotFound("This workroom has no members, so nobody can invite into it.")
+    side = Side.FREELANCER if host.side is Side.CLIENT else Side.CLIENT
+    link = await invitations.invite(resources, Actor(host.account, host.name, ""), info.id, side)
+    return [f"This invites the {side} into “{info.title}”, once, within 14 days:", link]
+
+
+async def new_token(resources: Resources, wanted: OfAccount) -> list[str]:
+    """Make a bearer token for `/ws` and `/api`."""
+    actor = await accounts.account_of_email(resources, wanted.email)
+    return [await accounts.new_token(resources, actor, "api", wanted.label or "command line")]
+
+
+async def new_device(resources: Resources, wanted: OfAccount) -> list[str]:
+    """Make a device token for `/agent`."""
+    actor = await accounts.account_of_email(resources, wanted.email)
+    return [await accounts.new_token(resources, actor, "device", wanted.label or "command line")]
+
+
+Command = Callable[[Resources, Any], Awaitable[list[str]]]
+
+COMMANDS: dict[str, tuple[type[msgspec.Struct], Command]] = {
+    "account create": (CreateAccount, create_account),
+    "account link": (OfAccount, link_account),
+    "account reset": (OfAccount, reset_account),
+    "room create": (CreateRoom, create_room),
+    "room invite": (Invite, invite),
+    "token": (OfAccount, new_token),
+    "device": (OfAccount, new_device),
+}
+
+
+async def run(resources: Resources, command: str, arguments: dict[str, Any]) -> list[str]:
+    """Run a command by name and return what it prints.
+
+    Raises:
+        Malformed: if there is no such command, or it takes other arguments.
+        WorkroomError: what the command itself refuses.
+    """
+    if command not in COMMANDS:
+        raise Malformed(f"There is no command `{command}`. The server may be of another version.")
+    schema, work = COMMANDS[command]
+    try:
+        wanted = msgspec.convert(arguments, schema)
+    except msgspec.ValidationError as error:
+        raise Malformed(f"{error}.") from None
+    return await work(resources, wanted)
+
+
+async def _account_or_nobody(resources: Resources, email: str) -> str | None:
+    if email == NOBODY:
+        return None
+    return (await accounts.account_of_email(resources, email)).account
