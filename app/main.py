@@ -1,19 +1,15 @@
 """The composition root: Settings → Resources → Starlette, and the server around it.
 
 Rule 1: the configuration is read here, in `app.cli` and in `workers.main`, and nowhere else.
-Rule 2: with SQLite exactly one server process holds the data folder, by a lock file.
-Rule 3: stopping ends things in the order in which they depend on each other, within 5 s, and loses nothing.
+Rule 2: stopping ends things in the order in which they depend on each other, within 5 s, and loses nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
-import fcntl
-import os
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
-from pathlib import Path
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 import structlog
 import uvicorn
@@ -28,16 +24,12 @@ from starlette.websockets import WebSocket
 from app.config import Settings, SettingsError
 from app.control import serve_control
 from app.domain.errors import NotSignedIn
-from app.domain.live import Event
+from app.opening import open_resources
 from app.services import accounts, workview
 from app.services.access import Actor
-from app.services.checkpoints import CheckpointTask, refuse_rewound_rooms
-from app.services.clock import Clock, SystemClock
+from app.services.checkpoints import CheckpointTask
+from app.services.clock import Clock
 from app.services.resources import Resources
-from app.storage.blobs import Blobs
-from app.storage.engine import open_database
-from app.storage.keys import ReleasedSizes, load_signer
-from app.storage.migrate import migrate
 from app.web.middleware import Edge
 from app.web.routes import routes
 from realtime.agents import Agents, agent_endpoint
@@ -55,50 +47,6 @@ PING_TIMEOUT_SECONDS = 30.0
 BACKLOG = 4096  # a herd of reconnecting browsers
 
 log = structlog.get_logger()
-
-
-@asynccontextmanager
-async def open_resources(
-    settings: Settings,
-    *,
-    clock: Clock | None = None,
-    publish: Callable[[Sequence[Event]], None] = lambda events: None,
-) -> AsyncIterator[Resources]:
-    """Open everything that services need, and close it again.
-
-    Raises:
-        SettingsError: if another server holds the data folder.
-    """
-    settings.data.mkdir(parents=True, exist_ok=True)
-    clock = clock or SystemClock()
-    with _data_lock(settings):
-        await asyncio.to_thread(migrate, database_url(settings))
-        key_file = Path(settings.key_file) if settings.key_file else settings.data / "key"
-        signer = await asyncio.to_thread(load_signer, key_file, settings.origin_name)
-        released = await asyncio.to_thread(ReleasedSizes, key_file.with_name(key_file.name + ".released"))
-        database = await open_database(database_url(settings), clock, os.urandom, publish)
-        resources = Resources(
-            settings=settings,
-            database=database,
-            blobs=Blobs(settings.data / "blobs"),
-            clock=clock,
-            random_bytes=os.urandom,
-            signer=signer,
-            released=released,
-            publish=publish,
-            enqueue=_enqueue_nothing,
-        )
-        try:
-            for room in await refuse_rewound_rooms(resources):
-                log.error("record is shorter than what was signed; the room refuses writes", room=room)
-            yield resources
-        finally:
-            await database.close()
-
-
-def database_url(settings: Settings) -> str:
-    """Return where the database is: SQLite in the data folder unless a setting says otherwise."""
-    return settings.database_url or f"sqlite:///{(settings.data / 'workroom.sqlite3').absolute()}"
 
 
 @asynccontextmanager
@@ -238,29 +186,3 @@ def serve(settings: Settings) -> None:
 
 async def _healthz(request: Request) -> Response:
     return PlainTextResponse("ok\n")
-
-
-async def _enqueue_nothing(task: str, key: str) -> bool:
-    """Stand in where no worker runs: sweeps find what is to do."""
-    return False
-
-
-@contextmanager
-def _data_lock(settings: Settings) -> Iterator[None]:
-    """Hold the data folder for this process, where SQLite lies in it.
-
-    Raises:
-        SettingsError: if another process holds it.
-    """
-    if database_url(settings).startswith("postgresql"):
-        yield
-        return
-    descriptor = os.open(settings.data / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise SettingsError(f"Another server uses the data folder {settings.data}. Stop it first.") from None
-        yield
-    finally:
-        os.close(descriptor)

@@ -1,0 +1,98 @@
+"""Opening: from settings to the resources that services need. Used by every root: server, command line, worker.
+
+Rule 1: with SQLite exactly one process that writes holds the data folder, by a lock file.
+Rule 2: whatever is opened here is closed here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import structlog
+
+from app.config import Settings, SettingsError
+from app.domain.live import Event
+from app.services.checkpoints import refuse_rewound_rooms
+from app.services.clock import Clock, SystemClock
+from app.services.resources import Resources
+from app.storage.blobs import Blobs
+from app.storage.engine import open_database
+from app.storage.keys import ReleasedSizes, load_signer
+from app.storage.migrate import migrate
+
+log = structlog.get_logger()
+
+
+@asynccontextmanager
+async def open_resources(
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    publish: Callable[[Sequence[Event]], None] = lambda events: None,
+) -> AsyncIterator[Resources]:
+    """Open everything that services need, and close it again.
+
+    Raises:
+        SettingsError: if another server holds the data folder.
+    """
+    settings.data.mkdir(parents=True, exist_ok=True)
+    clock = clock or SystemClock()
+    with _data_lock(settings):
+        await asyncio.to_thread(migrate, database_url(settings))
+        key_file = Path(settings.key_file) if settings.key_file else settings.data / "key"
+        signer = await asyncio.to_thread(load_signer, key_file, settings.origin_name)
+        released = await asyncio.to_thread(ReleasedSizes, key_file.with_name(key_file.name + ".released"))
+        database = await open_database(database_url(settings), clock, os.urandom, publish)
+        resources = Resources(
+            settings=settings,
+            database=database,
+            blobs=Blobs(settings.data / "blobs"),
+            clock=clock,
+            random_bytes=os.urandom,
+            signer=signer,
+            released=released,
+            publish=publish,
+            enqueue=_enqueue_nothing,
+        )
+        try:
+            for room in await refuse_rewound_rooms(resources):
+                log.error("record is shorter than what was signed; the room refuses writes", room=room)
+            yield resources
+        finally:
+            await database.close()
+
+
+def database_url(settings: Settings) -> str:
+    """Return where the database is: SQLite in the data folder unless a setting says otherwise."""
+    return settings.database_url or f"sqlite:///{(settings.data / 'workroom.sqlite3').absolute()}"
+
+
+async def _enqueue_nothing(task: str, key: str) -> bool:
+    """Stand in where no worker runs: sweeps find what is to do."""
+    return False
+
+
+@contextmanager
+def _data_lock(settings: Settings) -> Iterator[None]:
+    """Hold the data folder for this process, where SQLite lies in it.
+
+    Raises:
+        SettingsError: if another process holds it.
+    """
+    if database_url(settings).startswith("postgresql"):
+        yield
+        return
+    descriptor = os.open(settings.data / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SettingsError(f"Another server uses the data folder {settings.data}. Stop it first.") from None
+        yield
+    finally:
+        os.close(descriptor)
