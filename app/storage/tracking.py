@@ -16,7 +16,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.schema import Column, Table
 
-from app.storage.tables import discards, seeds, segments, ticks, work_sessions
+from app.storage.tables import discards, members, seeds, segments, ticks, work_sessions
 
 PARAMETERS_MAX = 500  # of one IN list; SQLite takes 32,766 and PostgreSQL 65,535, neither plans so many well
 
@@ -128,6 +128,22 @@ async def select_open_sessions_of_rooms(conn: AsyncConnection, rooms: Collection
         .order_by(work_sessions.c.started_at.desc(), work_sessions.c.id.desc())
     )
     return [SessionRow(*row) for row in await conn.execute(query)]
+
+
+async def select_all_open_sessions(conn: AsyncConnection) -> list[tuple[str, str]]:
+    """Return id and room of every open session."""
+    query = select(work_sessions.c.id, work_sessions.c.room).where(work_sessions.c.ended_at.is_(None))
+    return [(row.id, row.room) for row in await conn.execute(query)]
+
+
+async def select_freelancer_rooms(conn: AsyncConnection, account: str) -> list[str]:
+    """Return the rooms where an account is a freelancer, in the order in which it joined them."""
+    query = (
+        select(members.c.room)
+        .where(members.c.account == account, members.c.side == "freelancer")
+        .order_by(members.c.joined_at, members.c.room)
+    )
+    return list((await conn.execute(query)).scalars())
 
 
 async def select_unheard_sessions(conn: AsyncConnection, before: int, limit: int) -> list[SessionRow]:
