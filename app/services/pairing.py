@@ -43,7 +43,7 @@ class Pairing(msgspec.Struct, frozen=True):
 class Paired(msgspec.Struct, frozen=True):
     """The device token, given out once."""
 
-    access_token: str
+    token: str
     token_type: str
     account: str
     name: str

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
+from dataclasses import dataclass
 
 import pytest
-from sqlalchemy import create_engine, select
+from sqlalchemy import select
 
-from app.config import Settings
 from app.domain.accounts import INVITATION_MS, SESSION_MS, SIGN_IN_LINK_MS
 from app.domain.errors import (
     AccountExists,
@@ -25,7 +23,7 @@ from app.domain.errors import (
     TooMany,
     WrongPassword,
 )
-from app.domain.live import AccessRevoked, Event
+from app.domain.live import AccessRevoked
 from app.domain.workrooms import Side
 from app.services import accounts, invitations, pairing, workrooms
 from app.services.access import Actor
@@ -33,60 +31,28 @@ from app.services.accounts import Client
 from app.services.clock import ManualClock
 from app.services.resources import Resources
 from app.services.throttle import SIGN_IN_WINDOW_MS
-from app.storage.blobs import Blobs
-from app.storage.engine import open_database
-from app.storage.keys import ReleasedSizes, load_signer
-from app.storage.tables import links, metadata, sessions, tokens
+from app.storage.tables import links, sessions, tokens
+from tests.published import Published
 
 PASSWORD = "a long enough one"
 HERE = Client("192.0.2.1", "Firefox")
-START = 1_791_964_800_000
 
 
+@dataclass(frozen=True)
 class House:
-    """Resources on a fresh database, with what they published."""
+    """Resources on a fresh database, their clock, and what they published."""
 
-    def __init__(self, resources: Resources, clock: ManualClock, published: list[Event]) -> None:
-        self.resources = resources
-        self.clock = clock
-        self.published = published
+    resources: Resources
+    clock: ManualClock
+    published: Published
 
     def revoked(self) -> list[str]:
-        return [event.credential for event in self.published if isinstance(event, AccessRevoked)]
+        return [event.credential for event in self.published.of(AccessRevoked)]
 
 
 @pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
-    url = f"sqlite:///{tmp_path}/workroom.db"
-    engine = create_engine(url)
-    metadata.create_all(engine)
-    engine.dispose()
-    clock = ManualClock(START)
-    published: list[Event] = []
-    numbers = iter(range(1, 1_000_000))
-
-    def random_bytes(count: int) -> bytes:
-        return next(numbers).to_bytes(count, "big")
-
-    database = await open_database(url, clock, random_bytes, published.extend)
-
-    async def enqueue(task: str, key: str) -> None:
-        return None
-
-    resources = Resources(
-        settings=Settings(data=tmp_path),
-        database=database,
-        blobs=Blobs(tmp_path / "blobs"),
-        clock=clock,
-        random_bytes=random_bytes,
-        signer=load_signer(tmp_path / "key", "test.example"),
-        released=ReleasedSizes(tmp_path / "released"),
-        publish=published.extend,
-        enqueue=enqueue,
-    )
-    yield House(resources, clock, published)
-    await database.close()
-    resources.blobs.close()
+def house(resources: Resources, clock: ManualClock, published: Published) -> House:
+    return House(resources, clock, published)
 
 
 async def client_and_room(house: House) -> tuple[Actor, str]:
@@ -337,7 +303,7 @@ async def test_a_tracker_is_paired_by_the_code_that_its_owner_types(house: House
     assert await pairing.waiting_device(house.resources, actor, typed) == "Fred's laptop"
     await pairing.answer(house.resources, actor, typed, confirmed=True)
     paired = await pairing.fetch(house.resources, started.device_code)
-    assert await accounts.actor_of_token(house.resources, paired.access_token, "device") == actor
+    assert await accounts.actor_of_token(house.resources, paired.token, "device") == actor
     [device] = await accounts.tokens_of(house.resources, actor)
     assert (device.purpose, device.label) == ("device", "Fred's laptop")
     with pytest.raises(PairingExpired):
