@@ -21,6 +21,7 @@ from app.domain.workrooms import Member
 from app.services.access import Actor, check_may_write, member_of
 from app.services.checkpoints import covering_checkpoint
 from app.services.resources import Resources
+from app.services.segments import append_comment
 from app.storage import record as rows
 from app.storage.writer import Tx
 
@@ -65,7 +66,10 @@ def submit(
     Raises:
         WorkroomError: whatever refuses it at once.
     """
-    return resources.database.writer.submit(checked_draft(member, kind, body, ref, cid, None))
+    draft = checked_draft(member, kind, body, ref, cid, None)
+    if kind == "comment":  # it changes cells
+        return asyncio.ensure_future(append_comment(resources, draft))
+    return resources.database.writer.submit(draft)
 
 
 async def append(
@@ -85,6 +89,8 @@ async def append(
     """
     member = await member_of(resources, actor, room)
     draft = checked_draft(member, kind, body, ref, cid, None)
+    if kind == "comment":
+        return await append_comment(resources, draft)
     if ref is None:
         return await asyncio.shield(resources.database.writer.submit(draft))
 

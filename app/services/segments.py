@@ -211,6 +211,8 @@ async def append_comment(resources: Resources, draft: Draft) -> Entry:
         raise InvalidBody("A comment is about a week at most. Write one for each.", field="body.to_segment")
 
     async def work(tx: Tx) -> Entry:
+        if draft.ref is not None and draft.ref >= tx.head(draft.room).size:
+            raise InvalidBody("`ref` must name an entry of this workroom.", field="ref")
         if draft.cid is None:
             entry, is_new = await tx.append(draft), True
         else:

@@ -111,8 +111,13 @@ async def select_last_frame_seqs(conn: AsyncConnection, rooms: Collection[str]) 
 
 
 async def select_frames_in_state(conn: AsyncConnection, state: str, limit: int) -> list[FrameRow]:
-    """Return frames in a state whose blobs are not erased."""
-    query = select(*_FRAME).where(frames.c.state == state, frames.c.erased_at.is_(None)).limit(limit)
+    """Return frames in a state whose blobs are not erased, the oldest first."""
+    query = (
+        select(*_FRAME)
+        .where(frames.c.state == state, frames.c.erased_at.is_(None))
+        .order_by(frames.c.stored_at)
+        .limit(limit)
+    )
     return [FrameRow(*row) for row in await conn.execute(query)]
 
 

@@ -6,11 +6,11 @@ Rule 2: the text of a comment lies in the record alone, so that an erasure reach
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import and_, or_, select, tuple_, update
+from sqlalchemy import and_, bindparam, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.schema import Column
 
@@ -98,13 +98,20 @@ async def select_closed_hours(conn: AsyncConnection, room: str, account: str, fi
     return set((await conn.execute(query)).scalars())
 
 
-async def update_hour_written(conn: AsyncConnection, row: HourRow) -> None:
-    """Store what became of an hour window."""
-    await conn.execute(
+async def update_hours_written(conn: AsyncConnection, rows: Sequence[HourRow]) -> None:
+    """Store what became of hour windows."""
+    statement = (
         update(hours)
-        .where(hours.c.room == row.room, hours.c.account == row.account, hours.c.hour == row.hour)
-        .values(closed_seq=row.closed_seq, amended_at=row.amended_at, dirty=row.dirty, written=row.written)
+        .where(
+            hours.c.room == bindparam("_room"),
+            hours.c.account == bindparam("_account"),
+            hours.c.hour == bindparam("_hour"),
+        )
+        .values({name: bindparam(f"_{name}") for name in ("closed_seq", "amended_at", "dirty", "written")})
     )
+    if rows:
+        values = [{f"_{name}": value for name, value in msgspec.structs.asdict(row).items()} for row in rows]
+        await conn.execute(statement, values)
 
 
 async def select_last_ticks(conn: AsyncConnection, room: str, accounts: Collection[str]) -> dict[str, int]:
