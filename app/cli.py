@@ -75,6 +75,8 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--host", help="the address to listen on (WORKROOM_HOST)")
         command.add_argument("--port", type=int, help="the port to listen on (WORKROOM_PORT)")
         command.set_defaults(run=runner)
+        if name == "demo":
+            command.add_argument("--screen", action="store_true", help="capture your own display as one freelancer's")
 
     _add_account(commands)
     _add_room(commands)
@@ -137,9 +139,9 @@ def _serve(settings: Settings, given: argparse.Namespace) -> int:
 
 
 def _demo(settings: Settings, given: argparse.Namespace) -> int:
-    from app import main as server
+    from app.demo.run import run_demo
 
-    server.run_demo(settings)
+    run_demo(settings, screen=given.screen)
     return 0
 
 

@@ -7,6 +7,7 @@ Rule 2: stopping ends things in the order in which they depend on each other, wi
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -121,14 +122,17 @@ async def drain(app: Starlette) -> None:
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, which drains our sockets before it closes what is left."""
+    """uvicorn's server, which drains our sockets before it closes what is left, and leaves signals to us."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for server in self.servers:
             server.close()
-        app = self.config.loaded_app
-        while not hasattr(app, "state") and hasattr(app, "app"):
-            app = app.app
+        app = self.config.app
+        assert isinstance(app, Starlette)
         await drain(app)
         await super().shutdown(sockets)
 
@@ -156,23 +160,56 @@ def server_config(app: Starlette, settings: Settings) -> uvicorn.Config:
 async def serve_app(
     settings: Settings,
     clock: Clock | None = None,
+    *,
     ready: Callable[[Starlette], Awaitable[None]] | None = None,
+    before_stop: Callable[[], Awaitable[None]] | None = None,
 ) -> None:
-    """Serve until a signal says stop. `ready` runs once the app answers."""
-    async with running_app(settings, clock) as app:
-        server = Server(server_config(app, settings))
-        serving = asyncio.create_task(server.serve())
-        while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has a flag, no event
-            await asyncio.sleep(0.01)
+    """Serve until a signal says stop. `ready` runs once the app answers, `before_stop` while it still does.
+
+    Raises:
+        SettingsError: if the address cannot be opened.
+    """
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopping.set)
+    with _listening(settings) as listening:
+        async with running_app(settings, clock) as app:
+            server = Server(server_config(app, settings))
+            serving = asyncio.create_task(server.serve(sockets=[listening]))
+            waiting = asyncio.create_task(stopping.wait())
+            try:
+                while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has a flag, no event
+                    await asyncio.sleep(0.01)
+                if ready is not None:
+                    await ready(app)
+                await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                waiting.cancel()
+                if before_stop is not None:
+                    await before_stop()
+                server.should_exit = True
+                await serving
+
+
+@contextmanager
+def _listening(settings: Settings) -> Iterator[socket.socket]:
+    """Open the address before anything else is, so that a second server fails at once and clearly.
+
+    Raises:
+        SettingsError: if it is taken, or not ours to open.
+    """
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            if ready is not None and not serving.done():
-                await ready(app)
-            await serving
-        finally:
-            server.should_exit = True
-            await asyncio.gather(serving, return_exceptions=True)
-        if not server.started:
-            raise SettingsError(f"{settings.host}:{settings.port} cannot be opened. Is another server running there?")
+            listening.bind((settings.host, settings.port))
+        except OSError as error:
+            problem = f"{settings.host}:{settings.port} cannot be opened: {error.strerror}. Set another WORKROOM_PORT."
+            raise SettingsError(problem) from None
+        listening.listen(BACKLOG)
+        listening.setblocking(False)
+        yield listening
 
 
 def serve(settings: Settings) -> None:
