@@ -256,7 +256,17 @@ def _settings(given: argparse.Namespace, environment: Mapping[str, str]) -> Sett
 def _log_to_stderr(settings: Settings) -> None:
     """Keep standard output for results."""
     level = logging.getLevelNamesMapping().get(settings.log_level.upper(), logging.INFO)
+    # Plain tracebacks: the rich ones show local variables, and with them passwords and messages.
+    renderer = structlog.dev.ConsoleRenderer(
+        colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+    )
     structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            renderer,
+        ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )

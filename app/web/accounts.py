@@ -281,8 +281,8 @@ def _client(request: Request) -> Client:
 
 def _field(form: FormData, name: str) -> str:
     value = form.get(name, "")
-    if not isinstance(value, str) or len(value) > FIELD_CHARS_MAX:
-        raise Malformed("This field is too long, or a file.", field=name)
+    if not isinstance(value, str) or len(value) > FIELD_CHARS_MAX or "\0" in value:
+        raise Malformed("This field is too long, or no text.", field=name)
     return value
 
 
@@ -291,11 +291,11 @@ async def _posted(request: Request, name: str) -> str:
     if request.headers.get("content-type", "").startswith("application/json"):
         try:
             value = msgspec.json.decode(await request.body(), type=dict[str, Any]).get(name)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             raise Malformed("The request is no JSON object.") from None
     else:
         value = _field(await request.form(), name)
-    if not isinstance(value, str) or not 1 <= len(value) <= FIELD_CHARS_MAX:
+    if not isinstance(value, str) or not 1 <= len(value) <= FIELD_CHARS_MAX or "\0" in value:
         raise Malformed(f"`{name}` must be a text.", field=name)
     return value
 

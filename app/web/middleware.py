@@ -19,7 +19,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.config import Settings
-from app.domain.errors import Forbidden, NotSignedIn, TooLarge, WorkroomError
+from app.domain.errors import Forbidden, NotFound, NotSignedIn, TooLarge, WorkroomError
 from app.services import accounts
 from app.services.access import Actor
 from app.services.accounts import SESSION_COOKIE, Credential
@@ -94,6 +94,8 @@ class Edge:
         request = Request(scope)
         error: WorkroomError | None
         try:
+            if "\0" in scope["path"]:  # names nothing, and PostgreSQL cannot even be asked for it
+                raise NotFound()
             check_same_origin(request.method, request.headers, self._settings)
             limited = _limited(request.headers, receive)
             await _find_actor(request)
