@@ -1,0 +1,1 @@
+"""The servers that the bench starts: ours, and the peers beside it."""

@@ -1,0 +1,69 @@
+"""Our own server under test: started like a peer, on data that it makes through the services before it listens.
+
+Rule 1: it is the real application (`bench.servers.workroom` builds it); the bench adds two sockets to publish by.
+Rule 2: its data lies in the row's folder, on a real disk, so that every fsync is real.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.process import Server, free_port, running
+
+LIVE, DURABLE = "live", "durable"  # published through the hub alone; appended to the record first
+WATCHED_PEOPLE = 100  # members of the fan-out's room; more watchers are further connections of theirs
+
+
+@dataclass
+class Ours:
+    """Our running server. `places` is a file of lines "<room> <token>", one for each person in each room."""
+
+    server: Server
+    places: Path
+    publish_ports: dict[str, int]
+    envelope_bytes: int
+
+    @property
+    def join(self) -> list[str]:
+        """Options of `watch` to join as a program does, with a bearer token."""
+        hello = '{"t":"hello","v":1,"view":"json","rooms":{"%r":-1}}'
+        join = ["--path", "/ws", "--hello", hello, "--ready", '"t":"joined"', "--prefix", '{"t":"entry"']
+        return [*join, "--header", "Authorization: Bearer %k", "--places", str(self.places)]
+
+    def publish(self, how: str, message_bytes: int) -> list[str]:
+        """Options of `watch` to publish so that a message has `message_bytes` on the wire, as the peers' have."""
+        text_bytes = max(message_bytes - self.envelope_bytes, 32)
+        return ["--publish", "line", "--publish-port", str(self.publish_ports[how]), "--message-bytes", str(text_bytes)]
+
+
+@contextlib.contextmanager
+def ours(folder: Path, rooms: int, people: int, cores: set[int] | None = None) -> Iterator[Ours]:
+    """Run our server with `rooms` workrooms of `people` members each, every one an account of its own."""
+    folder = folder.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    port, live, durable = free_port(), free_port(), free_port()
+    command = [sys.executable, "-m", "bench.servers.workroom", str(folder), str(port), str(live), str(durable)]
+    command += [str(rooms), str(people)]
+    with running("workroom", "workroom", command, port, folder, cores=cores) as server:
+        server.version = (folder / "version").read_text().strip()
+        envelope = int((folder / "envelope").read_text())
+        yield Ours(server, folder / "places", {LIVE: live, DURABLE: durable}, envelope)
+
+
+def fan_out_server(folder: Path) -> contextlib.AbstractContextManager[Ours]:
+    """One room with many members."""
+    return ours(folder, rooms=1, people=WATCHED_PEOPLE)
+
+
+def idle_server(folder: Path, rooms: int) -> contextlib.AbstractContextManager[Ours]:
+    """Rooms of two, whose members have several connections each."""
+    return ours(folder, rooms=rooms, people=2)
+
+
+def chat_server(folder: Path, rooms: int) -> contextlib.AbstractContextManager[Ours]:
+    """Rooms of two."""
+    return ours(folder, rooms=rooms, people=2)
