@@ -50,7 +50,7 @@ async def serve_control(resources: Resources, path: Path) -> AsyncIterator[None]
     """Answer commands on the socket at `path` while the context lasts. The caller holds the data folder."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError, ValueError, asyncio.IncompleteReadError):
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             line = await reader.readuntil(b"\n")
             writer.write(msgspec.json.encode(await _answer(resources, line)) + b"\n")
             await writer.drain()
