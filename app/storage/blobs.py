@@ -63,6 +63,10 @@ class Blobs:
         path = self.frame_path(frame_id)
         return path.with_name(path.name + _THUMBNAIL_SUFFIX)
 
+    def has_thumbnail(self, frame_id: str) -> bool:
+        """Whether the thumbnail of a frame is there; if it is, it is whole."""
+        return self.thumbnail_path(frame_id).exists()
+
     async def put_frame(self, frame_id: str, data: bytes) -> None:
         """Store a picture; on return it survives a power cut. The same id again replaces it.
 
