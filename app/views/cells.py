@@ -29,15 +29,15 @@ WORDS: dict[CellState, tuple[str, str]] = {
     CellState.MISSING: ("circle-alert", "no frame came"),
 }
 MARKS = {
-    "off_moment": ("moment off", "Not taken at its sealed moment"),
-    "no_seed": ("no seed", "Taken without a sealed moment"),
+    "off_moment": "Not taken at its sealed moment",
+    "no_seed": "Taken without a sealed moment",
 }
 
 
 class CellView:
     """A cell with the words that its template shows."""
 
-    def __init__(self, cell: Cell, room: RoomInfo, joined: bool) -> None:
+    def __init__(self, cell: Cell, room: RoomInfo, joined: bool, outside: bool) -> None:
         self.room, self.by, self.segment = cell.room, cell.by, cell.segment
         self.state = cell.state.value
         self.name = first_name(room, cell.by)
@@ -46,9 +46,10 @@ class CellView:
         self.documented_ms, self.tracked_ms = cell.documented_ms, cell.tracked_ms
         self.counted_ms = min(cell.documented_ms + cell.tracked_ms, 720_000)
         self.comment, self.comment_seq = cell.comment, cell.comment_seq
-        self.frame_seq, self.provisional, self.joined = cell.frame_seq, cell.provisional, joined
+        self.frame_seq, self.provisional = cell.frame_seq, cell.provisional
+        self.joined, self.outside = joined, outside
         self.mark = cell.mark
-        self.mark_short, self.mark_word = MARKS.get(cell.mark or "", ("marked", "Marked"))
+        self.mark_word = MARKS.get(cell.mark or "", "")
         self._at = cell.taken_at if cell.taken_at is not None else segment_start(cell.segment)
         self._zone = room.time_zone
 
@@ -70,28 +71,29 @@ class CellView:
         return minutes(self.counted_ms)
 
 
-def cell_html(cell: Cell, room: RoomInfo, joined: bool = False) -> Markup:
-    """Return the `<td>` of a segment."""
-    return macro("_cells.html", "cell")(CellView(cell, room, joined))
+def cell_html(cell: Cell, room: RoomInfo, joined: bool = False, outside: bool = False) -> Markup:
+    """Return the `<td>` of a segment; `outside` greys one that belongs to the day before or after."""
+    return macro("_cells.html", "cell")(CellView(cell, room, joined, outside))
 
 
-def cells_html(cells: Sequence[Cell], room: RoomInfo) -> list[Markup]:
+def cells_html(cells: Sequence[Cell], room: RoomInfo, in_day: Sequence[bool] = ()) -> list[Markup]:
     """Return the cells of one row; a comment that goes on from the cell before shows its words once."""
     made: list[Markup] = []
     before: int | None = None
-    for cell in cells:
-        made.append(cell_html(cell, room, joined=cell.comment_seq is not None and cell.comment_seq == before))
+    for index, cell in enumerate(cells):
+        joined = cell.comment_seq is not None and cell.comment_seq == before
+        made.append(cell_html(cell, room, joined, outside=bool(in_day) and not in_day[index]))
         before = cell.comment_seq
     return made
 
 
-def total_html(room: str, by: str, hour: int, documented_ms: int, tracked_ms: int, closed: int | None) -> Markup:
-    """Return the `<td>` with an hour's total; `closed` is the seq of the entry that closed or last amended it."""
+def total_html(room: str, by: str, hour: int, documented_ms: int, tracked_ms: int, closed: bool) -> Markup:
+    """Return the `<td>` with an hour's total."""
     return macro("_cells.html", "total")(room, by, hour, documented_ms, tracked_ms, closed)
 
 
-def total_of_body(room: str, body: Body, closed: int) -> Markup:
+def total_of_body(room: str, body: Body) -> Markup:
     """Return the total of an hour from the body of `hour.closed` or `hour.amended`."""
     documented = sum(s["documented_ms"] for s in body["segments"])
     tracked = sum(s["tracked_ms"] for s in body["segments"])
-    return total_html(room, body["member"], body["hour"], documented, tracked, closed)
+    return total_html(room, body["member"], body["hour"], documented, tracked, True)

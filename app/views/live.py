@@ -70,7 +70,7 @@ def workview_content(event: Appended, room: RoomInfo) -> str:
     if entry.kind in ("hour.closed", "hour.amended") and entry.body is not None:
         hour = entry.body["hour"]
         target = f"hour-{room.id}-{entry.body['member']}-{hour}"
-        parts.append(_partial(target, total_of_body(room.id, entry.body, entry.seq), "outerMorph"))
+        parts.append(_partial(target, total_of_body(room.id, entry.body), "outerMorph"))
     if entry.kind in PEOPLES_KINDS:
         parts.append(f'<hx-upsert hx-target="#chat-{room.id}" key="data-seq" sort>{entry_row(entry, room)}</hx-upsert>')
     return "".join(parts)

@@ -28,7 +28,12 @@ HUES = 6  # colours of avatars in app.css
 
 @cache
 def static(path: str) -> str:
-    """Return the address of a file of `static/`, with a version that changes with its bytes."""
+    """Return the address of a file of `static/`, with a version that changes with its bytes.
+
+    Modules that import each other go without: two addresses would be two modules.
+    """
+    if path.startswith("js/"):
+        return f"/static/{path}"
     version = sha256((STATIC / path).read_bytes()).hexdigest()[:10]
     return f"/static/{path}?v={version}"
 

@@ -1,0 +1,88 @@
+"""Home: the workrooms of a member, what is unread in them, who works now; and the page about this server."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from markupsafe import Markup
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from app.domain.policy import POLICY_TEXT, POLICY_VERSION, policy_digest
+from app.services import record, workrooms, workview
+from app.services.access import Actor
+from app.services.resources import Resources
+from app.services.workrooms import RoomSummary
+from app.views.entries import PEOPLES_KINDS, sentence
+from app.views.presence import last_html, who_html
+from app.views.rendering import page
+from app.views.trackers import now_html
+from app.web.middleware import actor_of, resources_of
+from app.web.parts import others
+
+LAST_WORDS_AMONG = 40  # entries that are searched for the last one that a person wrote
+ROOMS_WITH_WORDS = 20  # rooms whose last words are shown
+
+
+async def show_home(request: Request) -> Response:
+    """`GET /`: my workrooms; who is not signed in signs in first."""
+    if request.state.actor is None:
+        return RedirectResponse("/sign-in", 303)
+    resources, actor = resources_of(request), actor_of(request)
+    summaries = await workrooms.my_rooms(resources, actor)
+    states = await workview.tracker_states(resources, [s.info for s in summaries])
+    words = await asyncio.gather(*(_last_words(resources, actor, s) for s in summaries[:ROOMS_WITH_WORDS]))
+    rooms: list[dict[str, Any]] = []
+    for index, summary in enumerate(summaries):
+        info = summary.info
+        rooms.append(
+            {
+                "info": info,
+                "member": summary.member,
+                "unread": summary.unread,
+                "others": others(info, summary.member),
+                "last": words[index] if index < len(words) else Markup(""),
+                "who": who_html(info, ()),
+                "pills": [now_html(state, info) for state in states.get(info.id, [])],
+            }
+        )
+    html = page(
+        "home.html",
+        request=request,
+        actor=actor,
+        rooms=rooms,
+        waiting=[room for room in rooms if room["unread"]],
+        working=sum(state.on for listed in states.values() for state in listed),
+        sockets=[(s.info.id, s.head) for s in summaries],
+    )
+    return HTMLResponse(html)
+
+
+async def _last_words(resources: Resources, actor: Actor, summary: RoomSummary) -> Markup:
+    """Return the last thing that a person said, as the socket sends it."""
+    room = summary.info
+    found = await record.page(resources, actor, room.id, limit=LAST_WORDS_AMONG)
+    entry = next((e for e in reversed(found.entries) if e.kind in PEOPLES_KINDS), None)
+    if entry is None:
+        return Markup("")
+    said = last_html(sentence(entry, room), entry.at, room.time_zone)
+    return Markup('<span data-by="{}" data-seq="{}">{}</span>').format(entry.by, entry.seq, said)
+
+
+async def show_about(request: Request) -> Response:
+    """`GET /about`: who runs this server, and the policy that joining a workroom accepts."""
+    html = page(
+        "about.html",
+        request=request,
+        actor=request.state.actor,
+        operator=resources_of(request).settings.operator,
+        version=POLICY_VERSION,
+        digest=policy_digest(),
+        paragraphs=[line for line in POLICY_TEXT.split("\n") if line],
+    )
+    return HTMLResponse(html)
+
+
+routes = [Route("/", show_home), Route("/about", show_about)]

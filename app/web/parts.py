@@ -1,0 +1,165 @@
+"""What the pages of workrooms share: who looks, the list of rooms, the head of the page, a new entry from a form.
+
+Rule 1: nothing is decided here; services refuse, pages show.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+from starlette.requests import Request
+
+from app.domain.errors import Malformed
+from app.domain.live import TrackerState
+from app.domain.timerange import segment_of
+from app.domain.workrooms import Member, RoomInfo, Side
+from app.services import record, workrooms, workview
+from app.services.access import Actor, member_of, room_info
+from app.services.resources import Resources
+from app.services.workrooms import RoomSummary
+from app.views.presence import who_html
+from app.views.rows import first_name
+from app.views.trackers import now_html, tracker_html
+from app.web.middleware import actor_of, resources_of
+
+SEGMENTS_OFFERED = 60  # half a day of segments to choose from when one comments on time
+FIELD_CHARS_MAX = 40_000  # a text has 32 KiB; the service says so in its own words
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What a person has typed: kept when the entry is refused."""
+
+    text: str = ""
+    kind: str = "message"
+    ref: int | None = None
+
+
+@dataclass(frozen=True)
+class Looking:
+    """Who looks at which room."""
+
+    resources: Resources
+    actor: Actor
+    room: RoomInfo
+    member: Member
+
+
+@dataclass(frozen=True)
+class ListedRoom:
+    """A room in the list at the side."""
+
+    info: RoomInfo
+    others: str
+    unread: int
+    tracking: bool
+
+
+async def looking_at(request: Request) -> Looking:
+    """Return who looks at the room of the address.
+
+    Raises:
+        NotSignedIn, NotFound: if nobody, or no member, does.
+    """
+    resources, actor = resources_of(request), actor_of(request)
+    member = await member_of(resources, actor, request.path_params["room"])
+    return Looking(resources, actor, await room_info(resources, member.room), member)
+
+
+def others(room: RoomInfo, member: Member) -> str:
+    """Return the names of the other members."""
+    return ", ".join(m.name for m in room.members.values() if m.by != member.by) or "nobody else yet"
+
+
+def listed_rooms(summaries: Sequence[RoomSummary], states: Mapping[str, Sequence[TrackerState]]) -> list[ListedRoom]:
+    """Return the rooms of the list at the side."""
+    return [
+        ListedRoom(s.info, others(s.info, s.member), s.unread, any(t.on for t in states.get(s.info.id, ())))
+        for s in summaries
+    ]
+
+
+async def room_context(looking: Looking, summaries: Sequence[RoomSummary]) -> dict[str, Any]:
+    """Return what every page of a room shows around its content."""
+    room, member = looking.room, looking.member
+    states = await workview.tracker_states(looking.resources, [s.info for s in summaries])
+    here = states.get(room.id, [])
+    return {
+        "room": room,
+        "member": member,
+        "rooms": listed_rooms(summaries, states),
+        "who": who_html(room, (member.by,)),
+        "pills": [now_html(state, room) for state in here],
+        "trackers": [tracker_html(state, room) for state in here],
+    }
+
+
+def composer_context(looking: Looking, draft: Draft | None = None, problem: str = "") -> dict[str, Any]:
+    """Return what the form for a new entry shows."""
+    room, member = looking.room, looking.member
+    other = Side.FREELANCER if member.side is Side.CLIENT else Side.CLIENT
+    names = [first_name(room, m.by) for m in room.on_side(other)]
+    last = segment_of(looking.resources.clock.record_now())
+    return {
+        "cid": secrets.token_hex(16),
+        "other": " and ".join(names) or "the record",
+        "draft": draft or Draft(),
+        "problem": problem,
+        "segments": list(range(last - SEGMENTS_OFFERED, last + 1))[::-1],
+    }
+
+
+async def posted_draft(request: Request) -> tuple[Draft, dict[str, Any], str | None, str]:
+    """Return what a form for a new entry holds: the draft, the body, its `cid`, and where to go next.
+
+    Raises:
+        Malformed: if a number is none.
+    """
+    form = await request.form()
+
+    def field(name: str) -> str:
+        value = form.get(name, "")
+        return value[:FIELD_CHARS_MAX] if isinstance(value, str) else ""
+
+    def number(name: str) -> int | None:
+        text = field(name).strip()
+        if not text:
+            return None
+        if not text.isdecimal() or len(text) > 15:
+            raise Malformed(f"`{name}` must be a whole number.", field=name)
+        return int(text)
+
+    kind = field("kind") or "message"
+    draft = Draft(field("text").replace("\r\n", "\n"), kind, None if kind == "comment" else number("ref"))
+    body: dict[str, Any] = {"text": draft.text}
+    if kind == "comment":
+        body |= {"from_segment": number("from_segment"), "to_segment": number("to_segment")}
+    return draft, body, field("cid") or None, field("next")
+
+
+async def add_entry(looking: Looking, draft: Draft, body: dict[str, Any], cid: str | None) -> int:
+    """Append what a form holds; return its seq."""
+    entry = await record.append(looking.resources, looking.actor, looking.room.id, draft.kind, body, draft.ref, cid)
+    return entry.seq
+
+
+async def my_rooms(looking: Looking) -> tuple[list[RoomSummary], RoomSummary]:
+    """Return the actor's rooms, and the one looked at."""
+    summaries = await workrooms.my_rooms(looking.resources, looking.actor)
+    return summaries, next(s for s in summaries if s.info.id == looking.room.id)
+
+
+def safe_path(target: str, otherwise: str) -> str:
+    """Return a path on this server, never another one's address."""
+    if target.startswith("/") and not target.startswith(("//", "/\\")) and target.isprintable():
+        return target
+    return otherwise
+
+
+def html_of(made: Sequence[Markup]) -> Markup:
+    """Return parts joined as they are."""
+    return Markup("").join(made)

@@ -1,0 +1,218 @@
+"""The workroom: its timeline, "Load earlier", a new entry without script, permalinks, receipts, invitations.
+
+Rule 1: a page holds the last entries, or those around one; only a page that reaches the end is live.
+Rule 2: it opens at the first unread entry.
+Rule 3: what was typed comes back with every refusal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from markupsafe import Markup
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from app.domain.checkpoint import parse_checkpoint
+from app.domain.errors import NotFound, WorkroomError
+from app.domain.record import Entry
+from app.domain.timerange import HOUR_MS, local_day
+from app.domain.workrooms import RoomInfo, Side
+from app.services import invitations, record, workview
+from app.services.checkpoints import latest_checkpoint
+from app.services.workrooms import RoomSummary
+from app.views.entries import PEOPLES_KINDS, entry_row, entry_rows
+from app.views.presence import proof_html, seen_html
+from app.views.rendering import day_text, page
+from app.web.errors import error_response, status_of, wants_json
+from app.web.parts import (
+    Draft,
+    Looking,
+    add_entry,
+    composer_context,
+    looking_at,
+    my_rooms,
+    posted_draft,
+    room_context,
+    safe_path,
+)
+
+ENTRIES_SHOWN = 100
+ENTRIES_SHOWN_MAX = 300  # as many rows as a page holds live
+READ_BEFORE_UNREAD = 20  # rows above the first unread one, to remember what it was about
+WEEK_SCALE_MS = 40 * HOUR_MS  # a full bar where no limit is agreed
+
+
+@dataclass(frozen=True)
+class ShownRow:
+    """A row with the lines that stand above it."""
+
+    html: Markup
+    day: str | None
+    unread: int | None
+
+
+def shown_rows(entries: Sequence[Entry], room: RoomInfo, summary: RoomSummary | None = None) -> list[ShownRow]:
+    """Return the rows of a page with its day lines and, for `summary`, the line above the first unread entry."""
+    zone = ZoneInfo(room.time_zone)
+    made, last_day, told = [], None, summary is None or summary.unread == 0
+    for entry, html in zip(entries, entry_rows(entries, room), strict=True):
+        day = local_day(entry.at, zone)
+        unread = None
+        if not told and summary is not None and _is_news(entry, summary):
+            unread, told = summary.unread, True
+        made.append(ShownRow(html, day_text(entry.at, room.time_zone) if day != last_day else None, unread))
+        last_day = day
+    return made
+
+
+def _is_news(entry: Entry, summary: RoomSummary) -> bool:
+    return entry.seq > summary.seen and entry.by != summary.member.by and entry.kind in PEOPLES_KINDS
+
+
+async def show_room(request: Request) -> Response:
+    """`GET /rooms/<room>`: the end of the timeline; `?before=` and `?around=` show an earlier part."""
+    looking = await looking_at(request)
+    return HTMLResponse(await _room_html(request, looking))
+
+
+async def _room_html(request: Request, looking: Looking, draft: Draft | None = None, problem: str = "") -> str:
+    room = looking.room
+    summaries, summary = await my_rooms(looking)
+    entries, head = await _entries(request, looking, summary)
+    at_end = not entries or entries[-1].seq >= head
+    note = await latest_checkpoint(looking.resources, looking.actor, room.id)
+    context: dict[str, Any] = {
+        **await room_context(looking, summaries),
+        **composer_context(looking, draft, problem),
+        "rows": shown_rows(entries, room, summary),
+        "earlier": entries[0].seq if entries and entries[0].seq > 0 else None,
+        "head": entries[-1].seq if entries else -1,
+        "at_end": at_end,
+        "seen": summary.seen,
+        "seen_marks": [seen_html(room, by, -1) for by in room.members],
+        "invite": not all(room.on_side(side) for side in Side),
+        "week": await _week(looking),
+        "proof": proof_html(room.id, parse_checkpoint(note).size, note.decode()),
+    }
+    return page("room.html", request=request, actor=looking.actor, **context)
+
+
+async def _entries(request: Request, looking: Looking, summary: RoomSummary) -> tuple[list[Entry], int]:
+    resources, actor, room = looking.resources, looking.actor, looking.room.id
+    before, around = _number(request, "before"), _number(request, "around")
+    if before is not None:
+        found = await record.page(resources, actor, room, before=before, limit=ENTRIES_SHOWN)
+    elif around is not None and around < summary.head - ENTRIES_SHOWN:
+        found = await record.page(resources, actor, room, after=around - ENTRIES_SHOWN // 2, limit=ENTRIES_SHOWN)
+    else:
+        unread = summary.head - summary.seen + READ_BEFORE_UNREAD if summary.unread else 0
+        limit = max(ENTRIES_SHOWN, min(unread, ENTRIES_SHOWN_MAX))
+        found = await record.page(resources, actor, room, limit=limit)
+    return found.entries, found.head
+
+
+async def _week(looking: Looking) -> list[dict[str, Any]]:
+    """Return this week's hours of each freelancer."""
+    made = []
+    for member in looking.room.on_side(Side.FREELANCER):
+        shown = await workview.day(looking.resources, looking.actor, looking.room.id, member.by)
+        documented = sum(day.documented_ms for day in shown.week)
+        made.append(
+            {
+                "name": member.name,
+                "total_ms": shown.week_ms,
+                "documented_ms": documented,
+                "tracked_ms": shown.week_ms - documented,
+                "scale_ms": max(WEEK_SCALE_MS, shown.week_ms),
+            }
+        )
+    return made
+
+
+async def load_earlier(request: Request) -> Response:
+    """`GET /rooms/<room>/earlier?before=`: the rows above, without a page around them."""
+    looking = await looking_at(request)
+    before = _number(request, "before")
+    if before is None:
+        raise NotFound()
+    room = looking.room
+    found = (await record.page(looking.resources, looking.actor, room.id, before=before, limit=ENTRIES_SHOWN)).entries
+    earlier = found[0].seq if found and found[0].seq > 0 else None
+    return HTMLResponse(page("_entries.html", room=room, rows=shown_rows(found, room), earlier=earlier))
+
+
+async def post_entry(request: Request) -> Response:
+    """`POST /rooms/<room>/entries`: a new entry from a form; a program that asks for JSON gets JSON."""
+    looking = await looking_at(request)
+    draft, problem = Draft(), None
+    try:
+        draft, body, cid, target = await posted_draft(request)
+        seq = await add_entry(looking, draft, body, cid)
+    except WorkroomError as error:
+        if wants_json(request):
+            return error_response(request, error)
+        problem = error
+    if problem is not None:
+        return HTMLResponse(await _room_html(request, looking, draft, str(problem)), status_of(problem))
+    if wants_json(request):
+        return JSONResponse({"seq": seq}, 201)
+    room = looking.room.id
+    return RedirectResponse(safe_path(target, f"/rooms/{room}#e-{room}-{seq}"), 303)
+
+
+async def show_entry(request: Request) -> Response:
+    """`GET /rooms/<room>/entries/<seq>`: a permalink; it leads to the entry in its timeline."""
+    looking = await looking_at(request)
+    room, seq = looking.room.id, request.path_params["seq"]
+    await record.entry(looking.resources, looking.actor, room, seq)
+    return RedirectResponse(f"/rooms/{room}?around={seq}#e-{room}-{seq}", 303)
+
+
+async def show_receipt(request: Request) -> Response:
+    """`GET /rooms/<room>/entries/<seq>/receipt`: what proves an entry, to read or to download."""
+    looking = await looking_at(request)
+    room, seq = looking.room, request.path_params["seq"]
+    entry = await record.entry(looking.resources, looking.actor, room.id, seq)
+    receipt = await record.receipt(looking.resources, looking.actor, room.id, seq)
+    if "download" in request.query_params:
+        name = f'attachment; filename="{room.id}-{seq}.tlog-proof"'
+        return PlainTextResponse(receipt, headers={"content-disposition": name})
+    html = page(
+        "receipt.html",
+        request=request,
+        actor=looking.actor,
+        room=room,
+        entry=entry,
+        row=entry_row(entry, room),
+        receipt=receipt,
+    )
+    return HTMLResponse(html)
+
+
+async def make_invitation(request: Request) -> Response:
+    """`POST /rooms/<room>/invitations`: a link for the side that nobody stands on; it is shown once."""
+    looking = await looking_at(request)
+    side = next((side for side in Side if not looking.room.on_side(side)), Side.FREELANCER)
+    link = await invitations.invite(looking.resources, looking.actor, looking.room.id, side)
+    html = page("invited.html", request=request, actor=looking.actor, room=looking.room, side=side, link=link)
+    return HTMLResponse(html, headers={"cache-control": "no-store"})
+
+
+def _number(request: Request, name: str) -> int | None:
+    text = request.query_params.get(name, "")
+    return int(text) if text.isdecimal() and len(text) <= 15 else None
+
+
+routes = [
+    Route("/rooms/{room}", show_room),
+    Route("/rooms/{room}/earlier", load_earlier),
+    Route("/rooms/{room}/entries", post_entry, methods=["POST"]),
+    Route("/rooms/{room}/entries/{seq:int}", show_entry),
+    Route("/rooms/{room}/entries/{seq:int}/receipt", show_receipt),
+    Route("/rooms/{room}/invitations", make_invitation, methods=["POST"]),
+]

@@ -1,0 +1,24 @@
+"""Every address of the server but the sockets and `/healthz`, which the composition root adds."""
+
+from __future__ import annotations
+
+from starlette.routing import BaseRoute, Route
+
+from app.services.resources import Resources
+from app.web import accounts, home, patterns, rooms, workview
+from app.web.api import API_ROUTES
+from app.web.static import serve_static
+
+
+def routes(resources: Resources) -> list[BaseRoute]:
+    """Return the routes of pages, forms, pictures, static files and the JSON API."""
+    return [
+        *home.routes,
+        *accounts.routes,
+        *rooms.routes,
+        *workview.routes,
+        *patterns.routes,
+        *API_ROUTES,
+        *workview.api_routes,
+        Route("/static/{path:path}", serve_static),
+    ]

@@ -1,0 +1,75 @@
+// Live: what hx-ws lacks. Says hello with the seqs it has after each connection, drops what it has, watches the
+// heartbeat, goes to sign-in on 4401, loads afresh on reset, and comes back after the back-forward cache.
+// Others listen on `document`: "live:joined", "live:ok", "live:error", "live:entry" and "live:state".
+const el = document.getElementById("live"), root = document.documentElement;
+const SILENCE = 60000, PROTOCOL = 1; // the server sends a heartbeat every 25 s
+const seqs = new Map();
+let timer, state;
+
+const tell = (name, detail) => document.dispatchEvent(new CustomEvent("live:" + name, {detail}));
+const set = s => { if (s !== state) { state = root.dataset.live = s; tell("state", s) } };
+const connection = () => el?._htmx?.ws?.connection;
+const watch = () => { clearTimeout(timer); timer = setTimeout(revive, SILENCE) };
+const parse = m => { try { return JSON.parse(m.data) } catch { return null } };
+
+export function send(message) {
+  const socket = connection()?.socket;
+  if (state !== "on" || socket?.readyState !== WebSocket.OPEN) return false;
+  socket.send(JSON.stringify(message));
+  return true;
+}
+
+function revive() {
+  set("off");
+  htmx.process(el, true); // takes the old connection down and wires the element anew
+  htmx.trigger(el, "connect");
+}
+
+function incoming(e) {
+  const m = parse(e.detail.message);
+  watch();
+  if (!m) return;
+  if (m.t === "joined") {
+    if (m.mode === "reset") return location.reload();
+    return tell("joined", m);
+  }
+  if (m.t === "ok" || m.t === "error") return tell(m.t, m);
+  if (m.t === "hb") {
+    for (const [room, head] of Object.entries(m.heads || {}))
+      if (seqs.has(room) && head > seqs.get(room)) send({t: "join", room, after: seqs.get(room)});
+    return;
+  }
+  if (m.seq != null && m.seq <= (seqs.get(m.room) ?? -1)) e.preventDefault();
+}
+
+if (el) {
+  for (const part of el.dataset.rooms.split(" ").filter(Boolean)) {
+    const [room, seq] = part.split(":");
+    seqs.set(room, +seq);
+  }
+  el.addEventListener("htmx:ws:after:connection", e => {
+    set("on");
+    watch();
+    e.detail.connection.socket.send(JSON.stringify({t: "hello", v: PROTOCOL, view: el.dataset.view, rooms: Object.fromEntries(seqs)}));
+  });
+  el.addEventListener("htmx:ws:before:message:incoming", incoming);
+  el.addEventListener("htmx:ws:after:message:incoming", e => {
+    const m = parse(e.detail.message);
+    if (m?.seq == null || m.seq <= (seqs.get(m.room) ?? -1)) return;
+    const from = seqs.get(m.room);
+    seqs.set(m.room, m.seq);
+    tell("entry", {room: m.room, seq: m.seq, from});
+  });
+  el.addEventListener("htmx:ws:close", e => {
+    const code = e.detail.code;
+    clearTimeout(timer);
+    if (code === 4401) return location.assign("/sign-in?next=" + encodeURIComponent(location.pathname + location.search));
+    set(code >= 4400 ? "dead" : "off");
+  });
+  addEventListener("pageshow", e => { if (e.persisted) revive() });
+  addEventListener("online", () => { if (state !== "on") revive() });
+  addEventListener("offline", () => set("off"));
+  set("off");
+  const start = () => { htmx.process(el); htmx.trigger(el, "connect") };
+  window.htmx ? start() : addEventListener("DOMContentLoaded", start);
+}

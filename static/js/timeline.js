@@ -1,0 +1,148 @@
+// Timeline: keeps to the end while one reads there, counts what is unread, says new entries aloud, marks them seen,
+// loads earlier ones without a jump, finds among the loaded ones, and offers what can be done with a row.
+import {send} from "./live.js";
+const body = document.body, room = body.dataset.room, own = body.dataset.by;
+const log = document.getElementById("log-" + room) || document.getElementById("chat-" + room);
+const page = log?.id.startsWith("log-"), say = document.getElementById("say"), title = document.title;
+const toEnd = document.getElementById("to-end"), ROWS_MAX = 300;
+let unread = 0, seen = +(log?.dataset.seen ?? -1), stuck = true, timer;
+
+const scroller = page ? document.scrollingElement : log;
+const atEnd = () => scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 90;
+const lastSeq = () => Math.max(+log.dataset.head, ...[...log.children].slice(-8).map(r => +(r.dataset.seq ?? -1)));
+const goEnd = () => { scroller.scrollTop = scroller.scrollHeight };
+
+function count() {
+  document.title = unread ? `(${unread}) ${title}` : title;
+  if (toEnd) { toEnd.hidden = atEnd(); toEnd.lastElementChild.textContent = unread ? `${unread} new` : "Latest" }
+}
+
+function see() {
+  clearTimeout(timer);
+  timer = setTimeout(() => {
+    if (document.hidden || !atEnd()) return;
+    const seq = lastSeq();
+    if (seq > seen && send({t: "seen", room, seq})) seen = seq;
+    unread = 0;
+    count();
+  }, 400);
+}
+
+function whoSaw() { // "seen by" stands only where it says something: the other has read the last entry
+  const last = lastSeq();
+  for (const mark of document.querySelectorAll(".seen")) mark.hidden = mark.dataset.by === own || +mark.dataset.seq < last;
+  for (const t of document.querySelectorAll(`.typing [data-by="${own}"]`)) t.remove();
+}
+
+function announce(row) {
+  if (!row || row.dataset.by === own) return;
+  const line = document.createElement("p"), text = row.querySelector(".c")?.innerText || row.querySelector("img")?.alt || "";
+  line.textContent = text.replace(/\s+/g, " ").slice(0, 160);
+  say.append(line);
+  while (say.children.length > 5) say.firstChild.remove();
+}
+
+if (log) {
+  const anchor = location.hash && document.getElementById(location.hash.slice(1));
+  const divider = log.querySelector(".day.new");
+  if (!anchor) divider ? divider.scrollIntoView({block: "start"}) : goEnd();
+  anchor?.scrollIntoView({block: "center"});
+  stuck = atEnd();
+  addEventListener("load", () => { if (stuck) goEnd() });
+  (page ? window : log).addEventListener("scroll", () => { stuck = atEnd(); count(); if (stuck) see() }, {passive: true});
+  document.addEventListener("visibilitychange", see);
+  document.addEventListener("live:joined", see);
+  document.addEventListener("live:entry", e => {
+    const rows = [...log.querySelectorAll(":scope > .e")].filter(r => +r.dataset.seq > e.detail.from);
+    for (const row of rows) {
+      row.classList.add("fresh");
+      if (row.matches(":not(.ev, .frame)") && row.dataset.by !== own && (document.hidden || !stuck)) unread++;
+    }
+    announce(rows.at(-1));
+    const all = log.querySelectorAll(":scope > .e");
+    if (stuck) for (let i = 0; i < all.length - ROWS_MAX; i++) all[i].remove();
+    count();
+    see();
+  });
+  document.addEventListener("htmx:after:swap", () => { if (stuck) goEnd(); whoSaw() });
+  let height = 0;
+  document.addEventListener("htmx:before:swap", e => { if (e.target.matches?.("[data-earlier]")) height = scroller.scrollHeight - scroller.scrollTop });
+  document.addEventListener("htmx:after:settle", () => { if (height) { scroller.scrollTop = scroller.scrollHeight - height; height = 0 } });
+  toEnd?.addEventListener("click", () => { goEnd(); see() });
+  new MutationObserver(list => { // a typing notice fades by itself
+    for (const m of list) if (m.addedNodes.length) { whoSaw(); clearTimeout(m.target.timer); m.target.timer = setTimeout(() => m.target.replaceChildren(), 4500) }
+  }).observe(document.getElementById("typing-" + room), {childList: true});
+  whoSaw();
+  count();
+}
+
+const find = document.querySelector(".find");
+if (find) {
+  find.hidden = false;
+  find.addEventListener("input", () => {
+    const words = find.value.toLowerCase();
+    for (const row of log.children) row.classList.toggle("unfound", !!words && !row.textContent.toLowerCase().includes(words));
+  });
+}
+
+if (page) { // what can be done with a row: answer it, correct one's own, copy its address
+  const acts = document.createElement("span");
+  acts.className = "acts-row";
+  const button = (text, act) => { const b = document.createElement("button"); b.type = "button"; b.className = "btn quiet"; b.textContent = text; b.dataset.act = act; acts.append(b); return b };
+  button("Answer", "answer");
+  const correct = button("Correct", "correct");
+  button("Copy link", "copy");
+  const show = e => {
+    const row = e.target.closest?.(".log .card-row[data-seq]");
+    if (!row || row.parentElement !== log) { if (!e.target.closest?.(".acts-row")) acts.remove(); return }
+    correct.hidden = row.dataset.by !== own;
+    if (acts.parentElement !== row) row.append(acts);
+  };
+  log.addEventListener("mouseover", show);
+  log.addEventListener("focusin", show);
+  log.addEventListener("mouseleave", () => acts.remove());
+  acts.addEventListener("click", e => {
+    const act = e.target.dataset.act, seq = acts.parentElement?.dataset.seq;
+    if (act === "copy") return navigator.clipboard?.writeText(`${location.origin}/rooms/${room}/entries/${seq}`).then(() => e.target.textContent = "Copied").then(() => setTimeout(() => e.target.textContent = "Copy link", 1500));
+    if (act) document.dispatchEvent(new CustomEvent("compose", {detail: {kind: act === "correct" ? "correction" : "message", ref: seq}}));
+  });
+}
+
+// The large picture: a link that works without script, a dialog with it.
+const dialog = document.getElementById("frame");
+async function open(href) {
+  const answer = await fetch(href, {headers: {"HX-Request": "true"}});
+  if (!answer.ok) return location.assign(href);
+  const part = document.createRange().createContextualFragment(await answer.text());
+  dialog.replaceChildren(part);
+  const close = dialog.querySelector("[data-close]");
+  close.hidden = false;
+  close.addEventListener("click", () => dialog.close());
+  document.dispatchEvent(new Event("htmx:after:swap"));
+  if (!dialog.open) dialog.showModal();
+}
+if (dialog) {
+  document.addEventListener("click", e => {
+    const link = e.target.closest("a[data-frame]");
+    if (!link || e.metaKey || e.ctrlKey || e.shiftKey || e.button) return;
+    e.preventDefault();
+    open(link.href);
+  });
+  dialog.addEventListener("click", e => { if (e.target === dialog) dialog.close() });
+  dialog.addEventListener("keydown", e => {
+    if (e.target.matches("input, textarea")) return;
+    const way = {ArrowLeft: "[data-prev-frame]", ArrowRight: "[data-next-frame]"}[e.key];
+    dialog.querySelector(way ?? "none")?.click();
+  });
+  dialog.addEventListener("submit", async e => { // notes and comments from the dialog keep the page where it is
+    const form = e.target;
+    if (!form.action.endsWith("/entries")) return;
+    e.preventDefault();
+    const answer = await fetch(form.action, {method: "POST", body: new URLSearchParams(new FormData(form)), headers: {Accept: "application/json"}});
+    if (answer.ok) return open(`/rooms/${room}/frames/${form.closest("[data-seq]").dataset.seq}`);
+    const told = await answer.json().catch(() => null);
+    let line = form.querySelector(".problem");
+    if (!line) { line = document.createElement("p"); line.className = "problem"; line.role = "alert"; form.prepend(line) }
+    line.textContent = told?.error?.message ?? "This could not be sent. Try again.";
+  });
+}

@@ -1,0 +1,48 @@
+// Work View: adds up hours and the day as cells change, joins comments into bars, lets a new cell glow, and keeps the
+// address honest: nothing here is a live region, and nothing jumps.
+const HOUR = 3600000;
+const hours = ms => ms ? (ms / HOUR).toFixed(1) + " h" : "–";
+
+function sum() {
+  let all = 0, documented = 0;
+  for (const row of document.querySelectorAll(".grid tr:has(.seg)")) {
+    let doc = 0, trk = 0, last = "";
+    for (const cell of row.querySelectorAll(".seg")) {
+      doc += +cell.dataset.doc;
+      trk += +cell.dataset.trk;
+      cell.classList.toggle("mid", !!cell.dataset.c && cell.dataset.c === last);
+      last = cell.dataset.c;
+    }
+    const shown = row.querySelector("[data-sum]");
+    if (shown) shown.textContent = hours(doc + trk);
+    if (!row.matches(".other")) { all += doc + trk; documented += doc }
+    if (doc + trk) unfold(row);
+  }
+  const total = document.querySelector("[data-day-total]"), part = document.querySelector("[data-day-documented]");
+  if (total) total.textContent = hours(all);
+  if (part) part.textContent = hours(documented);
+}
+
+function unfold(row) { // an hour that was empty and is not any more comes out of its fold
+  const fold = row.closest(".fold"), box = fold?.querySelector("input");
+  if (box && !box.checked) box.checked = true;
+}
+
+const had = new Map();
+function glow() {
+  for (const cell of document.querySelectorAll(".seg")) {
+    const state = cell.className.match(/empty|running|waiting|stored|ready|unreadable|deleted|undocumented|missing/)?.[0];
+    const old = had.get(cell.id);
+    if (old && old !== state && (state === "stored" || state === "ready")) {
+      cell.classList.add("fresh");
+      setTimeout(() => cell.classList.remove("fresh"), 1200);
+    }
+    had.set(cell.id, state);
+  }
+}
+
+if (document.querySelector(".grid")) {
+  glow();
+  sum();
+  document.addEventListener("htmx:after:swap", () => { glow(); sum() });
+}
