@@ -217,8 +217,8 @@ async def select_ticks(conn: AsyncConnection, accounts: Collection[str], numbers
 async def insert_discard(conn: AsyncConnection, session: SessionRow, start: int, end: int) -> bool:
     """Insert a stretch that the freelancer took off; return whether it is new."""
     values = {"session": session.id, "room": session.room, "account": session.account, "start": start, "end": end}
-    statement = upsert(conn, discards).values(**values).on_conflict_do_nothing()
-    return bool((await conn.execute(statement)).rowcount == 1)
+    statement = upsert(conn, discards).values(**values).on_conflict_do_nothing().returning(discards.c.session)
+    return (await conn.execute(statement)).first() is not None
 
 
 async def select_discards(conn: AsyncConnection, accounts: Collection[str], start: int, end: int) -> list[DiscardRow]:
