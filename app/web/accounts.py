@@ -205,6 +205,25 @@ async def poll_pairing(request: Request) -> Response:
     return JSONResponse(msgspec.to_builtins(paired), headers={"cache-control": "no-store"})
 
 
+# What a User-Agent header holds, and what people call it; the first that fits, since most claim to be others too.
+_BROWSERS = {
+    "Edg": "Edge", "OPR/": "Opera", "Firefox/": "Firefox", "Chrome/": "Chrome", "CriOS/": "Chrome", "Safari/": "Safari"
+}  # fmt: skip
+_SYSTEMS = {
+    "Android": "Android", "iPhone": "iPhone", "iPad": "iPad", "Windows": "Windows", "Mac OS X": "macOS",
+    "CrOS": "ChromeOS", "Linux": "Linux",
+}  # fmt: skip
+
+
+def browser_name(user_agent: str) -> str:
+    """Return what people call a browser, like "Firefox on Linux"; an unknown one by its own words."""
+    browser = next((name for mark, name in _BROWSERS.items() if mark in user_agent), "")
+    system = next((name for mark, name in _SYSTEMS.items() if mark in user_agent), "")
+    if browser and system:
+        return f"{browser} on {system}"
+    return browser or user_agent[:60] or "A browser that did not say which"
+
+
 routes = [
     Route("/sign-in", show_sign_in, methods=["GET"]),
     Route("/sign-in", sign_in, methods=["POST"]),
@@ -259,6 +278,7 @@ async def _settings_page(request: Request, error: WorkroomError | None = None, *
         "settings",
         error,
         has_password=await accounts.has_password(resources, credential.actor),
+        browser=browser_name,
         sessions=await accounts.sessions_of(resources, credential.actor),
         present=credential.id,
         devices=[token for token in listed if token.purpose == "device"],

@@ -177,6 +177,21 @@ async def test_settings_list_and_revoke_sessions_devices_and_tokens(
     assert "Old phone" not in shown and "Ana&#39;s laptop" not in shown
 
 
+@pytest.mark.parametrize(
+    ("user_agent", "name"),
+    [
+        ("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", "Firefox on Linux"),
+        ("Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 Chrome/150.0 Safari/537.36 Edg/150.0", "Edge on Windows"),
+        ("Mozilla/5.0 (Linux; Android 16) AppleWebKit/537.36 Chrome/150.0 Mobile Safari/537.36", "Chrome on Android"),
+        ("Mozilla/5.0 (Macintosh; Intel Mac OS X 15_0) AppleWebKit/605 Version/20 Safari/605", "Safari on macOS"),
+        ("curl/8.5", "curl/8.5"),
+        ("", "A browser that did not say which"),
+    ],
+)
+def test_a_session_is_called_what_people_call_their_browser(user_agent: str, name: str) -> None:
+    assert pages.browser_name(user_agent) == name
+
+
 async def test_a_new_token_is_shown_once_and_opens_the_api(
     browser: httpx.AsyncClient, program: httpx.AsyncClient, resources: Resources
 ) -> None:
