@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Collection
@@ -21,14 +22,17 @@ from typing import Any, Literal
 
 import msgspec
 import structlog
+import uvloop
 from arq.cron import CronJob, cron
 from arq.worker import Worker
 from redis.exceptions import RedisError
 
+from app.config import Settings, SettingsError
+from app.opening import open_resources
 from app.services.resources import Resources
 from workers import tasks
 from workers.picture_pool import PicturePool, open_pictures
-from workers.queue import QUEUE_NAME, Queue, serialize
+from workers.queue import QUEUE_NAME, Queue, open_queue, serialize
 from workers.tasks import Task, Work
 
 POLL_SECONDS = 0.02  # the longest that a job waits for an idle worker
@@ -213,3 +217,28 @@ async def run_workers(resources: Resources, queue: Queue, *, is_alone: bool = Fa
             yield workers
         finally:
             await _stop(running)
+
+
+def run_worker(settings: Settings) -> None:
+    """Run a worker alone until SIGINT or SIGTERM.
+
+    Raises:
+        SettingsError: if there is no database that two processes can share, or no queue.
+    """
+    if not settings.database_url.startswith("postgresql") or not settings.redis_url:
+        raise SettingsError(
+            "A worker of its own needs WORKROOM_DATABASE_URL (postgresql://…) and WORKROOM_REDIS_URL (redis://…). "
+            "With SQLite the server runs it."
+        )
+    uvloop.run(_work_until_stopped(settings))
+
+
+async def _work_until_stopped(settings: Settings) -> None:
+    stopped = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    async with open_resources(settings) as resources, open_queue(settings) as queue:
+        resources.enqueue = queue.enqueue
+        async with run_workers(resources, queue, is_alone=True):
+            log.info("worker_started")
+            await stopped.wait()
