@@ -123,7 +123,7 @@ def live_content(view: str, event: Event, room: RoomInfo) -> str:
         case Seen(by=by, seq=seq) if view == "timeline":
             return _partial(f"seen-{room.id}-{by}", seen_html(room, by, seq), "outerMorph")
         case CheckpointReleased(size=size, note=note) if view == "timeline":
-            return _partial(f"proof-{room.id}", proof_html(room.id, size, note))
+            return _partial(f"proof-{room.id}", proof_html(room.id, size, note), "innerMorph")
         case _:
             return ""
 

@@ -1,40 +1,10 @@
 // Keys: j k next and previous entry, n the first unread, c write, / find, g w and g r and g h go, [ ] day, ? this help.
 // They can be switched off in the help itself, and never act while one types.
-const OFF = "keys-off", room = document.body.dataset.room;
-const KEYS = [["j k", "next, previous entry"], ["n", "first unread"], ["c", "write"], ["/", "find"], ["g r", "workroom"], ["g w", "Work View"], ["g h", "home"], ["[ ]", "day before, day after"], ["← →", "frame before, frame after"], ["?", "this help"]];
+const room = document.body.dataset.room;
 let before = "", at = 0;
-const off = () => { try { return localStorage.getItem(OFF) } catch { return null } };
+const off = () => { try { return localStorage.getItem("keys-off") } catch { return null } };
 
-function help() {
-  let d = document.getElementById("keys");
-  if (!d) {
-    d = document.createElement("dialog");
-    d.id = "keys";
-    d.className = "keys";
-    d.setAttribute("aria-labelledby", "keys-title");
-    const dl = document.createElement("dl"), h = document.createElement("h2"), label = document.createElement("label"), box = document.createElement("input"), close = document.createElement("button");
-    h.id = "keys-title";
-    h.textContent = "Keys";
-    for (const [keys, what] of KEYS) {
-      const dt = document.createElement("dt"), dd = document.createElement("dd");
-      dt.append(...keys.split(" ").flatMap(k => { const e = document.createElement("kbd"); e.textContent = k; return [e, " "] }));
-      dd.textContent = what;
-      dl.append(dt, dd);
-    }
-    box.type = "checkbox";
-    box.checked = !off();
-    box.addEventListener("change", () => { try { box.checked ? localStorage.removeItem(OFF) : localStorage.setItem(OFF, "1") } catch {} });
-    label.append(box, " Keys are on");
-    close.className = "btn";
-    close.textContent = "Close";
-    close.addEventListener("click", () => d.close());
-    const foot = document.createElement("p");
-    foot.append(label, " ");
-    d.append(h, dl, foot, close);
-    document.body.append(d);
-  }
-  if (!d.open) d.showModal();
-}
+const help = async () => (await import("./help.js")).show();
 
 function step(way) {
   const rows = [...document.querySelectorAll(".log:not(.pending) > .e")].filter(r => r.offsetParent);

@@ -1,5 +1,5 @@
 // Timeline: keeps to the end while one reads there, counts what is unread, says new entries aloud, marks them seen,
-// loads earlier ones without a jump, finds among the loaded ones, and offers what can be done with a row.
+// loads earlier ones without a jump, and finds among the loaded ones.
 import {send} from "./live.js";
 const body = document.body, room = body.dataset.room, own = body.dataset.by;
 const log = document.getElementById("log-" + room) || document.getElementById("chat-" + room);
@@ -43,7 +43,7 @@ function announce(row) {
 }
 
 if (log) {
-  const anchor = location.hash && document.getElementById(location.hash.slice(1));
+  const anchor = document.getElementById(location.hash.slice(1));
   const divider = log.querySelector(".day.new");
   if (!anchor) divider ? divider.scrollIntoView({block: "start"}) : goEnd();
   anchor?.scrollIntoView({block: "center"});
@@ -85,64 +85,12 @@ if (find) {
   });
 }
 
-if (page) { // what can be done with a row: answer it, correct one's own, copy its address
-  const acts = document.createElement("span");
-  acts.className = "acts-row";
-  const button = (text, act) => { const b = document.createElement("button"); b.type = "button"; b.className = "btn quiet"; b.textContent = text; b.dataset.act = act; acts.append(b); return b };
-  button("Answer", "answer");
-  const correct = button("Correct", "correct");
-  button("Copy link", "copy");
-  const show = e => {
-    const row = e.target.closest?.(".log .card-row[data-seq]");
-    if (!row || row.parentElement !== log) { if (!e.target.closest?.(".acts-row")) acts.remove(); return }
-    correct.hidden = row.dataset.by !== own;
-    if (acts.parentElement !== row) row.append(acts);
-  };
-  log.addEventListener("mouseover", show);
-  log.addEventListener("focusin", show);
-  log.addEventListener("mouseleave", () => acts.remove());
-  acts.addEventListener("click", e => {
-    const act = e.target.dataset.act, seq = acts.parentElement?.dataset.seq;
-    if (act === "copy") return navigator.clipboard?.writeText(`${location.origin}/rooms/${room}/entries/${seq}`).then(() => e.target.textContent = "Copied").then(() => setTimeout(() => e.target.textContent = "Copy link", 1500));
-    if (act) document.dispatchEvent(new CustomEvent("compose", {detail: {kind: act === "correct" ? "correction" : "message", ref: seq}}));
-  });
-}
+if (page) for (const kind of ["mouseover", "focusin"]) log.addEventListener(kind, async e => (await import("./acts.js")).show(log, e.target));
 
-// The large picture: a link that works without script, a dialog with it.
-const dialog = document.getElementById("frame");
-async function open(href) {
-  const answer = await fetch(href, {headers: {"HX-Request": "true"}});
-  if (!answer.ok) return location.assign(href);
-  const part = document.createRange().createContextualFragment(await answer.text());
-  dialog.replaceChildren(part);
-  const close = dialog.querySelector("[data-close]");
-  close.hidden = false;
-  close.addEventListener("click", () => dialog.close());
-  document.dispatchEvent(new Event("htmx:after:swap"));
-  if (!dialog.open) dialog.showModal();
-}
-if (dialog) {
-  document.addEventListener("click", e => {
-    const link = e.target.closest("a[data-frame]");
-    if (!link || e.metaKey || e.ctrlKey || e.shiftKey || e.button) return;
-    e.preventDefault();
-    open(link.href);
-  });
-  dialog.addEventListener("click", e => { if (e.target === dialog) dialog.close() });
-  dialog.addEventListener("keydown", e => {
-    if (e.target.matches("input, textarea")) return;
-    const way = {ArrowLeft: "[data-prev-frame]", ArrowRight: "[data-next-frame]"}[e.key];
-    dialog.querySelector(way ?? "none")?.click();
-  });
-  dialog.addEventListener("submit", async e => { // notes and comments from the dialog keep the page where it is
-    const form = e.target;
-    if (!form.action.endsWith("/entries")) return;
-    e.preventDefault();
-    const answer = await fetch(form.action, {method: "POST", body: new URLSearchParams(new FormData(form)), headers: {Accept: "application/json"}});
-    if (answer.ok) return open(`/rooms/${room}/frames/${form.closest("[data-seq]").dataset.seq}`);
-    const told = await answer.json().catch(() => null);
-    let line = form.querySelector(".problem");
-    if (!line) { line = document.createElement("p"); line.className = "problem"; line.role = "alert"; form.prepend(line) }
-    line.textContent = told?.error?.message ?? "This could not be sent. Try again.";
-  });
-}
+// The large picture: a link that works without script, a dialog with it, loaded when first asked for.
+document.addEventListener("click", async e => {
+  const link = e.target.closest?.("a[data-frame]");
+  if (!link || !document.getElementById("frame") || e.metaKey || e.ctrlKey || e.shiftKey || e.button) return;
+  e.preventDefault();
+  (await import("./frames.js")).open(link.href);
+});

@@ -2,25 +2,34 @@
 // address honest: nothing here is a live region, and nothing jumps.
 const HOUR = 3600000;
 const hours = ms => ms ? (ms / HOUR).toFixed(1) + " h" : "–";
+const outside = new Set([...document.querySelectorAll(".seg.out")].map(cell => cell.id));
+let first; // what the rows came to when the page was made: the server's totals are of the agreed zone, so add the change
 
 function sum() {
   let all = 0, documented = 0;
   for (const row of document.querySelectorAll(".grid tr:has(.seg)")) {
     let doc = 0, trk = 0, last = "";
     for (const cell of row.querySelectorAll(".seg")) {
-      doc += +cell.dataset.doc;
-      trk += +cell.dataset.trk;
+      const out = outside.has(cell.id);
+      cell.classList.toggle("out", out);
       cell.classList.toggle("mid", !!cell.dataset.c && cell.dataset.c === last);
       last = cell.dataset.c;
+      if (!out) { doc += +cell.dataset.doc; trk += +cell.dataset.trk }
     }
     const shown = row.querySelector("[data-sum]");
     if (shown) shown.textContent = hours(doc + trk);
-    if (!row.matches(".other")) { all += doc + trk; documented += doc }
+    all += doc + trk;
+    documented += doc;
     if (doc + trk) unfold(row);
   }
-  const total = document.querySelector("[data-day-total]"), part = document.querySelector("[data-day-documented]");
-  if (total) total.textContent = hours(all);
-  if (part) part.textContent = hours(documented);
+  first ??= {all, documented};
+  add("[data-day-total]", all - first.all);
+  add("[data-day-documented]", documented - first.documented);
+}
+
+function add(selector, change) {
+  const shown = document.querySelector(selector);
+  if (shown && change) shown.textContent = hours(+shown.dataset.ms + change);
 }
 
 function unfold(row) { // an hour that was empty and is not any more comes out of its fold

@@ -1,0 +1,30 @@
+// Acts: what can be done with a row: answer it, correct one's own, copy its address.
+const room = document.body.dataset.room, own = document.body.dataset.by;
+const acts = document.createElement("span");
+acts.className = "acts-row";
+
+function button(text, act) {
+  const b = document.createElement("button");
+  b.type = "button";
+  b.className = "btn quiet";
+  b.textContent = text;
+  b.addEventListener("click", () => act(acts.parentElement.dataset.seq, b));
+  acts.append(b);
+  return b;
+}
+
+const compose = (kind, ref) => document.dispatchEvent(new CustomEvent("compose", {detail: {kind, ref}}));
+button("Answer", seq => compose("message", seq));
+const correct = button("Correct", seq => compose("correction", seq));
+button("Copy link", async (seq, b) => {
+  await navigator.clipboard?.writeText(`${location.origin}/rooms/${room}/entries/${seq}`);
+  b.textContent = "Copied";
+  setTimeout(() => { b.textContent = "Copy link" }, 1500);
+});
+
+export function show(log, target) {
+  const row = target.closest(".card-row[data-seq]");
+  if (!row) return acts.remove();
+  correct.hidden = row.dataset.by !== own;
+  if (acts.parentElement !== row) row.append(acts);
+}
