@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import structlog
 import uvicorn
 import uvloop
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -31,6 +32,7 @@ from app.services.access import Actor
 from app.services.checkpoints import CheckpointTask
 from app.services.clock import Clock
 from app.services.resources import Resources
+from app.web.errors import on_http_exception
 from app.web.middleware import Edge
 from app.web.routes import routes
 from realtime.agents import Agents, agent_endpoint
@@ -91,6 +93,7 @@ def create_app(resources: Resources, bus: Bus) -> Starlette:
             Route("/healthz", _healthz),
         ],
         middleware=[Middleware(Edge, settings=resources.settings)],
+        exception_handlers={HTTPException: on_http_exception},
     )
     app.state.resources = resources
     app.state.hub = hub
@@ -179,7 +182,7 @@ async def serve_app(
             serving = asyncio.create_task(server.serve(sockets=[listening]))
             waiting = asyncio.create_task(stopping.wait())
             try:
-                while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has a flag, no event
+                while not server.started and not serving.done():
                     await asyncio.sleep(0.01)
                 if ready is not None:
                     await ready(app)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Iterable
 from typing import Protocol
 
 import structlog
@@ -147,6 +148,11 @@ class AgentSession:
     def greet_again(self) -> None:
         """Send a new welcome: the account is a freelancer in one more room."""
         self._put(AgentHello(self.device), 0)
+
+    def tell_watching(self, room: str, here: Iterable[str]) -> None:
+        """Say how many others have the room's page open (rule 2.14)."""
+        count = sum(by != self.rooms[room] for by in here)
+        self.lane.write_text(message_text("watching", room=room, count=count))
 
     # Working off, in order
 

@@ -33,6 +33,7 @@ from app.services.resources import Resources
 from realtime.adoption import adopt
 from realtime.agent_protocol import decoded_text, message_text
 from realtime.agent_session import AgentSession, RefusalBudget
+from realtime.hub import Hub
 from realtime.viewers import is_same_origin
 
 LOOK_SECONDS = 5.0  # how often silent trackers are looked for: 90 s plus this
@@ -49,11 +50,14 @@ class Agents:
         self.by_account: dict[str, set[AgentSession]] = {}
         self.by_room: dict[str, set[AgentSession]] = {}
         self.budgets: dict[str, RefusalBudget] = {}
+        self._hub: Hub | None = None  # knows who is watching; set with the first connection
         self._looking: asyncio.Task[None] | None = None
 
-    def start(self, resources: Resources) -> None:
-        """Begin to look for trackers that fell silent; the first connection does this."""
+    def start(self, resources: Resources, hub: Hub) -> None:
+        """Begin to look for trackers that fell silent, and to hear who is watching; the first connection does this."""
         if self._looking is None:
+            self._hub = hub
+            hub.presence_changed = self.watching
             self._looking = asyncio.create_task(self._look(resources), name="agents")
 
     async def drain(self) -> None:
@@ -81,8 +85,17 @@ class Agents:
             _discard(self.by_room, room, session)
 
     def join(self, session: AgentSession, room: str) -> None:
-        """Tell a connection from now on what happens in a room."""
+        """Tell a connection from now on what happens in a room, and soon who is there already."""
         self.by_room.setdefault(room, set()).add(session)
+        channel = self._hub.channels.get(room) if self._hub is not None else None
+        if channel is not None:
+            present = channel.present()
+            asyncio.get_running_loop().call_soon(session.tell_watching, room, present)
+
+    def watching(self, presence: Presence) -> None:
+        """Tell the trackers of a room how many others have its page open."""
+        for session in self.by_room.get(presence.room, ()):
+            session.tell_watching(presence.room, presence.here)
 
     def budget(self, account: str) -> RefusalBudget:
         """Return what an account may still get refused."""
@@ -98,10 +111,6 @@ class Agents:
                     self._tell(account, decoded_text(frame, ok))
                 case FrameErased(account=account, frame=frame):
                     self._tell(account, message_text("frame_deleted", id=frame))
-                case Presence(room=room, here=here):
-                    for session in self.by_room.get(room, ()):
-                        count = sum(by != session.rooms[room] for by in here)
-                        session.lane.write_text(message_text("watching", room=room, count=count))
                 case CheckpointReleased(room=room, size=size, note=note) if room in self.by_room:
                     text = message_text("checkpoint", room=room, size=size, note=note)
                     for session in self.by_room[room]:
@@ -170,7 +179,7 @@ async def agent_endpoint(websocket: WebSocket) -> None:
     if open_already >= resources.settings.connections_per_account_max:
         await websocket.close(ClosedByServer.TOO_MANY, "too many connections")
         return
-    agents.start(resources)
+    agents.start(resources, websocket.app.state.hub)
     await adopt(websocket, lambda lane: AgentSession(agents, resources, lane, credential))
 
 

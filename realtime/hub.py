@@ -153,6 +153,7 @@ class Hub:
     def __init__(self, room_of: Callable[[str], RoomInfo | None]) -> None:
         self.channels: dict[str, Channel] = {}
         self.accounts: dict[str, set[Viewer]] = {}
+        self.presence_changed: Callable[[Presence], None] = lambda presence: None  # trackers hear who is watching
         self.opening: dict[str, list[Appended]] = {}  # rooms whose channel is being read, and what was published since
         self.catch_up: Callable[[Subscription], None] = lambda subscription: None  # set by replay.py
         self._room_of = room_of
@@ -307,7 +308,9 @@ class Hub:
     def _publish_presence(self, channel: Channel) -> None:
         channel.presence_scheduled = False
         channel.forget_snapshots()
-        self._broadcast(channel, Presence(channel.room.id, channel.present()))
+        presence = Presence(channel.room.id, channel.present())
+        self._broadcast(channel, presence)
+        self.presence_changed(presence)
 
     # The flush
 

@@ -46,7 +46,8 @@ def parse_viewer_message(text: str) -> ViewerMessage:
     if len(text) > WS_MESSAGE_BYTES_MAX or len(text.encode()) > WS_MESSAGE_BYTES_MAX:
         raise TooLarge()
     try:
-        return decode_viewer_message(text)
+        message: ViewerMessage = decode_viewer_message(text)
+        return message
     except msgspec.ValidationError as error:
         sentence = str(error)
         named, path = _NAMED.search(sentence), _PATH.search(sentence)
@@ -150,5 +151,5 @@ def account_frame(view: str, event: AccountEvent) -> bytes | None:
     """Return what is for one account only."""
     if view == "json":
         return text_frame(_encode({"t": "me", "event": event.event, **event.data}))
-    content = live.account_content(view, event)
+    content = live.account_content(event)
     return text_frame(_encode({"me": True, "content": content})) if content else None

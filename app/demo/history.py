@@ -51,7 +51,11 @@ class Step:
 
 async def write_history(resources: Resources, clock: ManualClock, first_moment: int) -> None:
     """Create the demo's people and rooms and everything that happened before `first_moment`."""
-    days_before = max(line.day for job in JOBS for line in (*job.said, *job.worked))
+    lines: list[tuple[Job, Said | Worked]] = []
+    for job in JOBS:
+        lines += [(job, said) for said in job.said]
+        lines += [(job, worked) for worked in job.worked]
+    days_before = max(line.day for _, line in lines)
     midnight = first_moment - first_moment % DAY_MS
     clock.now = midnight - days_before * DAY_MS
     client = await accounts.create_account(resources, *CLIENT, PASSWORD)
@@ -65,11 +69,7 @@ async def write_history(resources: Resources, clock: ManualClock, first_moment: 
             resources, client.account, freelancer.account, job.title, time_zone=job.time_zone, demo=True
         )
     drawings = {job.drawn: await asyncio.to_thread(_draw, job.drawn) for job in JOBS}
-    steps = [
-        Step(midnight - line.day * DAY_MS + line.minute * MINUTE_MS, job, line)
-        for job in JOBS
-        for line in (*job.said, *job.worked)
-    ]
+    steps = [Step(midnight - line.day * DAY_MS + line.minute * MINUTE_MS, job, line) for job, line in lines]
     for step in sorted(steps, key=lambda step: step.at):
         room, freelancer = rooms[step.job.email], people[step.job.email]
         if isinstance(step.what, Said):

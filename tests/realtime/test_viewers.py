@@ -236,8 +236,9 @@ async def test_too_many_connections_and_too_many_says_are_refused(tmp_path: Path
     async with live_server(settings) as live:
         pair = await build_pair(live.resources)
         async with live.viewer(pair.client, rooms={pair.room: 4}) as one, live.viewer(pair.client):
-            async with live.viewer(pair.client) as third:
-                assert await _close_code(third) == 4429
+            headers = {"Authorization": f"Bearer {await live.token(pair.client)}"}
+            async with connect(live.ws_url, additional_headers=headers) as third:
+                assert await _close_code(ViewerClient(third)) == 4429
             for n in range(30):
                 await one.say(pair.room, f"message {n}", f"cid-000000{n:02}")
             error = await one.until("error")
