@@ -33,7 +33,7 @@ def picture(seed: int = 1, size: tuple[int, int] = (160, 90)) -> bytes:
     return target.getvalue()
 
 
-def header(session: str, taken_at: int, data: bytes, **changes: object) -> FrameHeader:
+def header(session: str, taken_at: int, data: bytes, /, **changes: object) -> FrameHeader:
     """Return the header of a frame of 160 × 90 pixels, with `changes`."""
     fields: dict[str, object] = {
         "id": str(uuid.uuid4()),

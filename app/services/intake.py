@@ -26,7 +26,7 @@ from app.domain.events import FrameReplaced, FrameTaken, body_of
 from app.domain.ids import checked_uuid
 from app.domain.pictures import check_picture
 from app.domain.record import Draft, base64url
-from app.domain.timerange import day_of_segment, instant_of, instant_text
+from app.domain.timerange import day_of_segment, instant_of, instant_text, union
 from app.domain.wire import FrameHeader
 from app.domain.workrooms import SYSTEM, Member, RoomInfo
 from app.domain.workview import MOMENT_TOLERANCE_MS, check_moment_in_segment, check_not_ahead, frame_mark
@@ -200,7 +200,8 @@ class _Intake:
         room, account, segment = self.info.id, self.member.account, self.header.segment
         seed = await tracking_rows.select_seed(tx.conn, room, account, day_of_segment(segment))
         ticks = [t for t in await tracking_rows.select_ticks(tx.conn, [account], [segment]) if t.room == room]
-        starts = {tick.start for tick in ticks if tick.documented} | {self.session.started_at}
+        starts = {start for start, _ in union((tick.start, tick.end) for tick in ticks if tick.documented)}
+        starts.add(self.session.started_at)
         if self.session.stretch_at is not None:
             starts.add(self.session.stretch_at)
         mark = frame_mark(seed, segment, self.taken_at, starts, self.header.at_stop)
