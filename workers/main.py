@@ -36,6 +36,7 @@ from workers.queue import QUEUE_NAME, Queue, open_queue, serialize
 from workers.tasks import Task, Work
 
 POLL_SECONDS = 0.02  # the longest that a job waits for an idle worker
+LOOK_SECONDS = 0.25  # as long for a job that another process asked for, where this one is a server with other work
 JOBS_MAX = 8  # at a time: two pictures, those waiting for a process, and sweeps
 REDIS_SECONDS_MAX = 5.0  # Redis that does not answer for so long counts as gone
 BACK_OFF_SECONDS = (0.1, 5.0)
@@ -108,7 +109,9 @@ class Workers:
 
     async def _run_arq(self) -> None:
         redis = self.work.queue.connect(REDIS_SECONDS_MAX)
-        worker = Worker(
+        worker = _Worker(
+            work=self.work,
+            look_seconds=0.0 if self._is_alone else LOOK_SECONDS,
             functions=tasks.functions(),
             cron_jobs=_cron_jobs(),
             queue_name=QUEUE_NAME,
@@ -170,6 +173,26 @@ def _is_cancelled() -> bool:
     """Whether the present task was told to end."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
+
+
+class _Worker(Worker):
+    """arq's worker, which asks Redis only while jobs run or after something was queued, and else now and then: 50
+    questions a second would cost an idle server a fortieth of a core.
+    """
+
+    def __init__(self, *, work: Work, look_seconds: float, **options: Any) -> None:
+        super().__init__(**options)
+        self._queue = work.queue
+        self._look_seconds = look_seconds
+        self._look_at = 0.0
+        self._asked = -1
+
+    async def _poll_iteration(self) -> None:
+        now = time.monotonic()
+        if self.tasks or self._queue.asked != self._asked or now >= self._look_at:
+            self._asked = self._queue.asked
+            self._look_at = now + self._look_seconds
+            await super()._poll_iteration()
 
 
 async def _end_jobs(worker: Worker) -> None:

@@ -59,6 +59,7 @@ class Queue:
     def __init__(self, url: str) -> None:
         self.url = url
         self._redis = self.connect(ENQUEUE_SECONDS_MAX)
+        self.asked = 0  # how many tasks this process has put here; the worker looks at once when it grows
         self._away_until = 0.0
         self._turns = asyncio.Semaphore(CONNECTIONS_MAX)
 
@@ -97,6 +98,7 @@ class Queue:
             self._away_until = time.monotonic() + AWAY_SECONDS
             log.warning("queue_away", task=task, error=str(error) or type(error).__name__)
             return False
+        self.asked += 1
         return True
 
     def mark_back(self) -> None:

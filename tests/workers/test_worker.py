@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from arq.worker import Retry
+from arq.worker import Retry, Worker
 from PIL import Image
 
 from app.config import Settings
@@ -23,7 +23,7 @@ from app.services import frames, tracking, workview
 from app.services.clock import ManualClock
 from app.services.resources import Resources
 from app.storage.blobs import Blobs
-from workers import tasks
+from workers import main, tasks
 from workers.main import Workers, run_workers
 from workers.picture_pool import PicturePool, PictureProcessDied, open_pictures
 from workers.queue import EmbeddedServer, Queue, found_programs
@@ -156,6 +156,21 @@ async def test_the_job_makes_the_thumbnail_in_time_and_no_sweep_does(
             waits.append(rows.ready_at[frame_id] - started)
         assert workers.thumbnails_by == {"job": 10}
         assert sorted(waits)[5] < 0.3
+
+
+async def test_an_idle_worker_asks_redis_seldom(resources: Resources, rows: Rows, tmp_path: Path) -> None:
+    assert hasattr(Worker, "_poll_iteration"), "workers.main replaces this part of arq"
+    async with running(resources, tmp_path) as (workers, queue, _):
+        redis = queue.connect(1.0)
+
+        async def looks() -> int:
+            return int((await redis.info("commandstats"))["cmdstat_zrangebyscore"]["calls"])
+
+        await until(lambda: rows.calls["close_due_hours"] > 0 and not workers.work.running)
+        before, started = await looks(), time.monotonic()
+        await asyncio.sleep(2 * main.LOOK_SECONDS)
+        assert await looks() - before < (time.monotonic() - started) / main.POLL_SECONDS * 0.8
+        await redis.aclose()
 
 
 async def test_everything_catches_up_after_redis_was_killed(
