@@ -224,11 +224,13 @@ class Tracker:
         """Act on what the link passes on."""
         match message.get("t"):
             case "note":
-                self._terminal.say(f"✉ {message.get('by') or 'Client'}: {message.get('text', '')}")
+                segment = message.get("segment")
+                about = f" on {self._time(segment_start(segment))}" if isinstance(segment, int) else ""
+                self._terminal.say(f"✉ Note{about}: {message.get('text', '')}")
             case "watching" if message.get("room") == self._room.id:
                 self._watching = int(message.get("count") or 0)
             case "frame_deleted":
-                self._forfeit(str(message.get("id")), "was deleted; its time is off the timesheet")
+                self._deleted(str(message.get("id")))
             case "frame_bad":
                 self._terminal.say(f"The server could not read a frame: {message.get('reason', '')}")
             case "refused" if not message.get("temporary"):
@@ -254,6 +256,15 @@ class Tracker:
             self.session.end_at_last_tick()
             self._spool.end(self.session.id, self.session.ticked_to, tell=False)
         self._changed.set()
+
+    def _deleted(self, id: str) -> None:
+        frame = self._spool.frame(id)
+        if frame is None:
+            return
+        # A provisional frame that gave way to a later one of its segment costs no time (rule 2.3).
+        replaced = frame.at_stop and self._spool.framed_segments(frame.room, frame.segment).get(frame.segment)
+        if not replaced:
+            self._forfeit(id, "was deleted; its time is off the timesheet")
 
     def _forfeit(self, id: str, fate: str) -> None:
         frame = self._spool.frame(id)

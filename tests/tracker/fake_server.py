@@ -29,6 +29,10 @@ Control = Any
 Refuse = Callable[[Any], dict[str, Any] | None]
 
 
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
 class FakeServer:
     """`controls` and `frames` hold what arrived first under each n and id; `repeats` counts what came again."""
 
@@ -124,7 +128,7 @@ class FakeServer:
             await connection.send(msgspec.json.encode({"t": "frame_ok", "id": header.id}).decode())
 
     def welcome(self) -> dict[str, Any]:
-        now = time.time_ns() // 1_000_000
+        now = now_ms()
         days = {utc_day(now + day * DAY_MS): base64url(SEED) for day in range(-8, 15)}
         return {
             "t": "welcome", "server_time": instant_text(now), "limits": {}, "seeds": {ROOM: days},
