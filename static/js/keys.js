@@ -21,6 +21,7 @@ const act = {
   j: () => step(1), k: () => step(-1), c: () => document.getElementById("text")?.focus(), "/": () => document.querySelector(".find")?.focus(),
   n: () => document.querySelector(".day.new")?.scrollIntoView({block: "start"}), "[": () => document.querySelector("[data-prev]")?.click(), "]": () => document.querySelector("[data-next]")?.click(), "?": help,
 };
+const pages = {PageDown: .9, PageUp: -.9, End: 1e6, Home: -1e6}; // the timeline scrolls in a part of the page
 
 document.addEventListener("keydown", e => {
   if (e.defaultPrevented || e.ctrlKey || e.metaKey || e.altKey || e.isComposing) return;
@@ -28,6 +29,8 @@ document.addEventListener("keydown", e => {
     if (e.key === "Escape" && e.target.matches("textarea, .find")) e.target.blur();
     return;
   }
+  const scroll = pages[e.key] && e.target === document.body && document.getElementById("scroll");
+  if (scroll) return scroll.scrollBy(0, pages[e.key] * scroll.clientHeight);
   if (off() && e.key !== "?") return;
   const now = Date.now(), chosen = before === "g" && now - at < 1200 ? go[e.key] : act[e.key];
   before = e.key;

@@ -7,7 +7,7 @@ const page = log?.id.startsWith("log-"), say = document.getElementById("say"), t
 const toEnd = document.getElementById("to-end"), ROWS_MAX = 300;
 let unread = 0, seen = +(log?.dataset.seen ?? -1), stuck = true, timer;
 
-const scroller = page ? document.scrollingElement : log;
+const scroller = page ? document.getElementById("scroll") : log;
 const atEnd = () => scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 90;
 const lastSeq = () => Math.max(+log.dataset.head, ...[...log.children].slice(-8).map(r => +(r.dataset.seq ?? -1)));
 const goEnd = () => { scroller.scrollTop = scroller.scrollHeight };
@@ -49,7 +49,7 @@ if (log) {
   anchor?.scrollIntoView({block: "center"});
   stuck = atEnd();
   addEventListener("load", () => { if (stuck) goEnd() });
-  (page ? window : log).addEventListener("scroll", () => { stuck = atEnd(); count(); if (stuck) see() }, {passive: true});
+  scroller.addEventListener("scroll", () => { stuck = atEnd(); count(); if (stuck) see() }, {passive: true});
   document.addEventListener("visibilitychange", see);
   document.addEventListener("live:joined", see);
   document.addEventListener("live:entry", e => {
