@@ -12,6 +12,7 @@ from app.config import Settings
 from app.opening import open_resources
 from app.services.clock import ManualClock
 from app.services.resources import Resources
+from tests.live import Live, live_server
 from tests.postgres import Cluster, find_binaries
 from tests.published import Published
 
@@ -65,6 +66,15 @@ async def resources(settings: Settings, clock: ManualClock, published: Published
     async with open_resources(settings, clock=clock, publish=published.publish) as opened:
         opened.enqueue = published.enqueue
         yield opened
+
+
+@pytest.fixture(scope="module")
+async def live(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Live]:
+    """One server for all tests of a module; each builds its own workroom."""
+    data = tmp_path_factory.mktemp("live") / "data"
+    settings = Settings(data=data, port=0, origin="test.example", says_per_second_max=100_000)
+    async with live_server(settings) as running:
+        yield running
 
 
 @pytest.fixture

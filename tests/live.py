@@ -51,7 +51,7 @@ class Live:
     ) -> AsyncIterator[ViewerClient]:
         """Connect as a program of `actor`, say hello, and join `rooms` (each behind a seq)."""
         headers = {"Authorization": f"Bearer {await self.token(actor)}"}
-        options.setdefault("compression", None)
+        options = {"compression": None, "max_queue": None, **options}
         async with connect(self.ws_url, additional_headers=headers, **options) as connection:
             client = ViewerClient(connection)
             await client.send({"t": "hello", "v": 1, "view": view, "rooms": rooms or {}})

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
@@ -45,8 +47,7 @@ class Step:
     """One thing that happened, at a record instant."""
 
     at: int
-    job: Job
-    what: Said | Worked
+    act: Callable[[], Awaitable[object]]
 
 
 async def write_history(resources: Resources, clock: ManualClock, first_moment: int) -> None:
@@ -69,52 +70,76 @@ async def write_history(resources: Resources, clock: ManualClock, first_moment: 
             resources, client.account, freelancer.account, job.title, time_zone=job.time_zone, demo=True
         )
     drawings = {job.drawn: await asyncio.to_thread(_draw, job.drawn) for job in JOBS}
-    steps = [Step(midnight - line.day * DAY_MS + line.minute * MINUTE_MS, job, line) for job, line in lines]
-    for step in sorted(steps, key=lambda step: step.at):
-        room, freelancer = rooms[step.job.email], people[step.job.email]
-        if isinstance(step.what, Said):
-            clock.now = max(clock.now, step.at)
-            author = client if step.what.by == "client" else freelancer
-            await record.append(resources, author, room, "message", {"text": step.what.text})
+    steps: list[Step] = []
+    for job, line in lines:
+        at = midnight - line.day * DAY_MS + line.minute * MINUTE_MS
+        room, freelancer = rooms[job.email], people[job.email]
+        if isinstance(line, Said):
+            author, body = client if line.by == "client" else freelancer, {"text": line.text}
+            steps.append(Step(at, partial(record.append, resources, author, room, "message", body)))
         else:
-            await _work(resources, clock, freelancer, room, step, drawings[step.job.drawn])
+            work = _Work(resources, freelancer, room, at, at + line.minutes * MINUTE_MS, line.comment)
+            steps += work.steps(drawings[job.drawn])
+    for step in sorted(steps, key=lambda step: step.at):
+        clock.now = max(clock.now, step.at)
+        await step.act()
         await close_due_hours(resources)
     clock.now = first_moment
     await close_due_hours(resources)
     await reveal_seeds(resources)
-    for room in rooms.values():
-        page = await record.page(resources, client, room, limit=1)
-        await record.mark_seen(resources, client, room, page.head - 2)
-        for freelancer in people.values():
+    await _read_most(resources, client, list(people.values()), list(rooms.values()))
+
+
+async def _read_most(resources: Resources, client: Actor, people: list[Actor], rooms: list[str]) -> None:
+    """Let everybody have read everything, but the client the last words of each room."""
+    for room in rooms:
+        head = (await record.page(resources, client, room, limit=1)).head
+        await record.mark_seen(resources, client, room, head - 6)
+        for freelancer in people:
             if resources.rooms[room].member_of(freelancer.account) is not None:
-                await record.mark_seen(resources, freelancer, room, page.head)
+                await record.mark_seen(resources, freelancer, room, head)
 
 
-async def _work(
-    resources: Resources, clock: ManualClock, actor: Actor, room: str, step: Step, drawings: list[Picture]
-) -> None:
-    """Track one session: ticks of a minute, and a frame at the moment of each segment."""
-    assert isinstance(step.what, Worked)
-    start, end = step.at, step.at + step.what.minutes * MINUTE_MS
-    clock.now = start
-    seeds = (await tracking.hello(resources, actor)).seeds[room]
-    session = _uuid(f"{room} {start}")
-    await tracking.start(
-        resources, actor, room, session, start, device="Ana's laptop", comment=step.what.comment, work_view=True
-    )
-    clock.now = end
-    for segment in range(segment_of(start), segment_of(end - 1) + 1):
-        first, last = max(start, segment_start(segment)), min(end, segment_end(segment))
-        reports = [
-            TickReport(at, min(at + TICK_MS_MAX, last), documented=True) for at in range(first, last, TICK_MS_MAX)
-        ]
-        await ticks.ticks(resources, actor, session, reports)
+@dataclass
+class _Work:
+    """A session of the history: ticks of a minute, and a frame at the moment of each segment."""
+
+    resources: Resources
+    actor: Actor
+    room: str
+    start: int
+    end: int
+    comment: str
+
+    def steps(self, drawings: list[Picture]) -> list[Step]:
+        """Return the session as steps: its start, each segment when it has passed, its end."""
+        found = [Step(self.start, self._begin)]
+        for segment in range(segment_of(self.start), segment_of(self.end - 1) + 1):
+            last = min(self.end, segment_end(segment))
+            found.append(Step(last, partial(self._segment, segment, drawings[segment % len(drawings)])))
+        return [*found, Step(self.end, self._stop)]
+
+    @property
+    def session(self) -> str:
+        return _uuid(f"{self.room} {self.start}")
+
+    async def _begin(self) -> None:
+        await tracking.hello(self.resources, self.actor)
+        device = f"{self.actor.name.split()[0]}'s laptop"
+        await tracking.start(
+            self.resources, self.actor, self.room, self.session, self.start, device=device, comment=self.comment
+        )
+
+    async def _segment(self, segment: int, picture: Picture) -> None:
+        first, last = max(self.start, segment_start(segment)), min(self.end, segment_end(segment))
+        reports = [TickReport(at, min(at + TICK_MS_MAX, last), True) for at in range(first, last, TICK_MS_MAX)]
+        await ticks.ticks(self.resources, self.actor, self.session, reports)
+        seeds = (await tracking.hello(self.resources, self.actor)).seeds[self.room]
         moment = moment_of(seeds[utc_day(first)], segment, first)
         taken_at, at_stop = (moment, False) if moment < last else (last, True)
-        picture = drawings[segment % len(drawings)]
         header = FrameHeader(
-            id=_uuid(f"{session} {segment}"),
-            session=session,
+            id=_uuid(f"{self.session} {segment}"),
+            session=self.session,
             segment=segment,
             taken_at=datetime_of(taken_at),
             width=picture.width,
@@ -123,8 +148,10 @@ async def _work(
             sha256=base64url(hashlib.sha256(picture.data).digest()),
             at_stop=at_stop,
         )
-        await intake.take_frame(resources, actor, header, picture.data)
-    await tracking.stop(resources, actor, session, end)
+        await intake.take_frame(self.resources, self.actor, header, picture.data)
+
+    async def _stop(self) -> None:
+        await tracking.stop(self.resources, self.actor, self.session, self.end)
 
 
 def _draw(persona: str) -> list[Picture]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,6 @@ from app.services import accounts, record
 from realtime.replay import GAP_ENTRIES_MAX_HTML, GAP_ENTRIES_MAX_JSON
 from tests.builders import Pair, build_account, build_pair
 from tests.live import Live, ViewerClient, live_server
-
-
-@pytest.fixture
-async def live(sqlite_settings: Settings) -> AsyncIterator[Live]:
-    async with live_server(sqlite_settings) as running:
-        yield running
 
 
 @pytest.fixture
@@ -237,7 +230,7 @@ async def test_too_many_connections_and_too_many_says_are_refused(tmp_path: Path
         pair = await build_pair(live.resources)
         async with live.viewer(pair.client, rooms={pair.room: 4}) as one, live.viewer(pair.client):
             headers = {"Authorization": f"Bearer {await live.token(pair.client)}"}
-            async with connect(live.ws_url, additional_headers=headers) as third:
+            async with connect(live.ws_url, additional_headers=headers, max_queue=None) as third:
                 assert await _close_code(ViewerClient(third)) == 4429
             for n in range(30):
                 await one.say(pair.room, f"message {n}", f"cid-000000{n:02}")
