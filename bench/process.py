@@ -18,7 +18,7 @@ from pathlib import Path
 
 from bench import machine
 
-START_SECONDS_MAX = 30.0
+START_SECONDS_MAX = 120.0  # with the making of data
 STOP_SECONDS_MAX = 10.0
 
 
@@ -63,8 +63,8 @@ def free_port() -> int:
     raise BenchFailed("no free port on loopback")
 
 
-def wait_for_port(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    """Wait until something listens on `port`.
+def wait_until_ready(port: int, process: subprocess.Popen[bytes], log: Path, ready: Path | None) -> None:
+    """Wait until something listens on `port`, or until the server has written the file `ready`.
 
     Raises:
         BenchFailed: if the process ends first, with the end of its log.
@@ -73,10 +73,14 @@ def wait_for_port(port: int, process: subprocess.Popen[bytes], log: Path) -> Non
     while time.monotonic() < deadline:
         if process.poll() is not None:
             break
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-            return
+        if ready is not None:
+            if ready.exists():
+                return
+        else:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+                return
         time.sleep(0.05)
-    raise BenchFailed(f"{process.args!r} does not listen on {port}:\n{log.read_text(errors='replace')[-2000:]}")
+    raise BenchFailed(f"{process.args!r} is not ready on {port}:\n{log.read_text(errors='replace')[-2000:]}")
 
 
 @contextlib.contextmanager
@@ -89,6 +93,7 @@ def running(
     environment: Mapping[str, str] | None = None,
     cores: set[int] | None = None,
     whole: bool = False,
+    ready: Path | None = None,
 ) -> Iterator[Server]:
     """Run `command` pinned to the server's core (or `cores`) while the block lasts."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -102,7 +107,7 @@ def running(
             env={**os.environ, **(environment or {})},
         )
     try:
-        wait_for_port(port, process, log)
+        wait_until_ready(port, process, log, ready)
         yield Server(name, version, process.pid, port, whole)
     except BaseException:
         text = log.read_text(errors="replace")[-3000:]

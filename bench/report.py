@@ -49,6 +49,11 @@ def median(values: list[float]) -> float:
     return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
 
 
+def percentile(values: list[float], share: float) -> float:
+    """Return the value that `share` of at least one value do not exceed."""
+    return sorted(values)[int((len(values) - 1) * share)]
+
+
 def number(value: float | None) -> str:
     """Return a figure as the table shows it: three significant digits or whole thousands."""
     if value is None:

@@ -1,6 +1,6 @@
-"""Our own server under test: started like a peer, on data that it makes through the services before it listens.
+"""Our own server under test: started like a peer, on data that it makes through the services before it is measured.
 
-Rule 1: it is the real application (`bench.servers.workroom` builds it); the bench adds two sockets to publish by.
+Rule 1: it is the real application (`bench.servers.workroom` runs it); the bench adds two sockets to publish by.
 Rule 2: its data lies in the row's folder, on a real disk, so that every fsync is real.
 """
 
@@ -12,7 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from bench.process import Server, free_port, running
+from bench.servers.workroom import Made, Scenario
 
 LIVE, DURABLE = "live", "durable"  # published through the hub alone; appended to the record first
 WATCHED_PEOPLE = 100  # members of the fan-out's room; more watchers are further connections of theirs
@@ -23,9 +26,9 @@ class Ours:
     """Our running server. `places` is a file of lines "<room> <token>", one for each person in each room."""
 
     server: Server
+    made: Made
     places: Path
     publish_ports: dict[str, int]
-    envelope_bytes: int
 
     @property
     def join(self) -> list[str]:
@@ -36,22 +39,27 @@ class Ours:
 
     def publish(self, how: str, message_bytes: int) -> list[str]:
         """Options of `watch` to publish so that a message has `message_bytes` on the wire, as the peers' have."""
-        text_bytes = max(message_bytes - self.envelope_bytes, 32)
+        text_bytes = max(message_bytes - self.made.envelope_bytes, 32)
         return ["--publish", "line", "--publish-port", str(self.publish_ports[how]), "--message-bytes", str(text_bytes)]
 
 
 @contextlib.contextmanager
-def ours(folder: Path, rooms: int, people: int, cores: set[int] | None = None) -> Iterator[Ours]:
+def ours(
+    folder: Path, rooms: int, people: int, entries: int = 0, frames: int = 0, cores: set[int] | None = None
+) -> Iterator[Ours]:
     """Run our server with `rooms` workrooms of `people` members each, every one an account of its own."""
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     port, live, durable = free_port(), free_port(), free_port()
-    command = [sys.executable, "-m", "bench.servers.workroom", str(folder), str(port), str(live), str(durable)]
-    command += [str(rooms), str(people)]
-    with running("workroom", "workroom", command, port, folder, cores=cores) as server:
-        server.version = (folder / "version").read_text().strip()
-        envelope = int((folder / "envelope").read_text())
-        yield Ours(server, folder / "places", {LIVE: live, DURABLE: durable}, envelope)
+    scenario = Scenario(str(folder), port, live, durable, rooms, people, entries, frames)
+    command = [sys.executable, "-m", "bench.servers.workroom", msgspec.json.encode(scenario).decode()]
+    made_file = folder / "made"
+    with running("workroom", "", command, port, folder, cores=cores, ready=made_file) as server:
+        made = msgspec.json.decode(made_file.read_bytes(), type=Made)
+        server.version = made.version
+        places = folder / "places"
+        places.write_text("".join(f"{room} {token}\n" for room, token, _ in made.places))
+        yield Ours(server, made, places, {LIVE: live, DURABLE: durable})
 
 
 def fan_out_server(folder: Path) -> contextlib.AbstractContextManager[Ours]:
