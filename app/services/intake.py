@@ -34,7 +34,7 @@ from app.services.access import Actor
 from app.services.frames import ERASE_BLOBS, MAKE_THUMBNAIL, erase, make_due
 from app.services.resources import Resources
 from app.services.segments import read_cells
-from app.services.sessions import GOES_ON, freelancer_of, publish_state, session_of
+from app.services.sessions import GOES_ON, freelancer_of, session_of, tell_state
 from app.services.ticks import GAP_MS
 from app.storage import frames as rows
 from app.storage import tracking as tracking_rows
@@ -81,15 +81,12 @@ async def take_frame(resources: Resources, actor: Actor, header: FrameHeader, pi
         raise Busy("This frame is being stored just now. Send it again in a moment.")
     resources.trackers.arriving.add(frame)
     try:
-        await _check_segment(resources, session, header.segment, taken_at)
+        mark = await _look_ahead(resources, session, header, taken_at)
         await resources.blobs.put_frame(frame, picture)
-        intake = _Intake(info, member, session, header, frame, digest, taken_at, len(picture))
-
-        async def work(tx: Tx) -> Stored:
-            return await intake.store(resources, tx)
+        intake = _Intake(info, member, session, header, frame, digest, taken_at, len(picture), mark)
 
         try:
-            stored = await resources.database.writer.run(work, rooms=(session.room,))
+            stored = await resources.database.writer.run(intake.store, rooms=(session.room,))
         except WorkroomError as refusal:
             if not refusal.temporary:  # after a temporary one it comes again; what never does is swept as an orphan
                 await resources.blobs.delete_frame(frame)
@@ -97,6 +94,7 @@ async def take_frame(resources: Resources, actor: Actor, header: FrameHeader, pi
     finally:
         resources.trackers.arriving.discard(frame)
     await resources.enqueue(MAKE_THUMBNAIL, frame)
+    await tell_state(resources, info, actor.account)
     if intake.replaced is not None:
         await resources.enqueue(ERASE_BLOBS, intake.replaced)
     return stored
@@ -123,14 +121,24 @@ def _check_moment(session: SessionRow, segment: int, taken_at: int, now: int) ->
         raise OutsideSession("This frame was not taken within its session.", field="taken_at")
 
 
-async def _check_segment(resources: Resources, session: SessionRow, segment: int, taken_at: int) -> None:
-    """Refuse a frame that its segment cannot take before its picture is written; the commit looks again."""
+async def _look_ahead(resources: Resources, session: SessionRow, header: FrameHeader, taken_at: int) -> str | None:
+    """Refuse a frame that its segment cannot take before its picture is written (the commit looks again); return why
+    its moment is not confirmed, or None (rule 2.3)."""
+    room, account, segment = session.room, session.account, header.segment
     async with resources.database.read() as conn:
-        times = await tracking_rows.select_segments(conn, session.room, [session.account], [segment])
-        present = await rows.select_frames(conn, session.room, [session.account], [segment])
+        times = await tracking_rows.select_segments(conn, room, [account], [segment])
+        present = await rows.select_frames(conn, room, [account], [segment])
+        seed = await tracking_rows.select_seed(conn, room, account, day_of_segment(segment))
+        ticks = await tracking_rows.select_ticks(conn, [account], [segment])
     if any(row.deleted for row in times):
         raise SegmentDeleted()
     _gives_way(present, taken_at)
+    starts = {start for start, _ in union((t.start, t.end) for t in ticks if t.room == room and t.documented)}
+    starts |= {session.started_at, session.stretch_at or session.started_at}
+    mark = frame_mark(seed, segment, taken_at, starts, header.at_stop)
+    if mark is not None and seed is not None and taken_at - (session.last_tick_at or session.started_at) > GAP_MS:
+        return None  # a stretch began after a gap, and its first tick is not here yet: nothing speaks against it
+    return mark.value if mark is not None else None
 
 
 def _gives_way(present: list[FrameRow], taken_at: int) -> FrameRow | None:
@@ -158,6 +166,7 @@ class _Intake:
         digest: bytes,
         taken_at: int,
         size: int,
+        mark: str | None,
     ) -> None:
         self.info = info
         self.member = member
@@ -167,9 +176,10 @@ class _Intake:
         self.digest = digest
         self.taken_at = taken_at
         self.size = size
+        self.mark = mark
         self.replaced: str | None = None
 
-    async def store(self, resources: Resources, tx: Tx) -> Stored:
+    async def store(self, tx: Tx) -> Stored:
         """Write the row and the entries, in one unit."""
         room, account, segment = self.info.id, self.member.account, self.header.segment
         known = await rows.select_frame(tx.conn, self.frame)
@@ -179,10 +189,9 @@ class _Intake:
         if any(row.deleted for row in times):
             raise SegmentDeleted()
         old = _gives_way(await rows.select_frames(tx.conn, room, [account], [segment]), self.taken_at)
-        mark = await self._mark(tx)
-        kind, body = body_of(self._event(mark))
+        kind, body = body_of(self._event())
         entry = await tx.append(Draft(room, kind, SYSTEM, body))
-        await rows.insert_frame(tx.conn, self._row(mark, entry.seq, entry.at))
+        await rows.insert_frame(tx.conn, self._row(entry.seq, entry.at))
         if old is not None:
             kind, body = body_of(FrameReplaced(self.member.by, segment, entry.seq))
             tombstone = await tx.append(Draft(room, kind, SYSTEM, body, ref=old.seq))
@@ -192,25 +201,9 @@ class _Intake:
             await tracking_rows.upsert_segment_flag(tx.conn, room, account, [segment], "waiting", False)
         await make_due(tx, room, account, segment)
         tx.publish_with(entry, await read_cells(tx.conn, self.info, {self.member.by: [segment]}, tx.now))
-        await publish_state(resources, tx, self.info, account)
         return Stored(self.frame, entry.seq, STORED)
 
-    async def _mark(self, tx: Tx) -> str | None:
-        """Return why the frame's moment is not confirmed, or None (rule 2.3)."""
-        room, account, segment = self.info.id, self.member.account, self.header.segment
-        seed = await tracking_rows.select_seed(tx.conn, room, account, day_of_segment(segment))
-        ticks = [t for t in await tracking_rows.select_ticks(tx.conn, [account], [segment]) if t.room == room]
-        starts = {start for start, _ in union((tick.start, tick.end) for tick in ticks if tick.documented)}
-        starts.add(self.session.started_at)
-        if self.session.stretch_at is not None:
-            starts.add(self.session.stretch_at)
-        mark = frame_mark(seed, segment, self.taken_at, starts, self.header.at_stop)
-        last = self.session.last_tick_at or self.session.started_at
-        if mark is not None and seed is not None and self.taken_at - last > GAP_MS:
-            return None  # a stretch began after a gap, and its first tick is not here yet: nothing speaks against it
-        return mark.value if mark is not None else None
-
-    def _event(self, mark: str | None) -> FrameTaken:
+    def _event(self) -> FrameTaken:
         return FrameTaken(
             member=self.member.by,
             session=self.session.id,
@@ -224,10 +217,10 @@ class _Intake:
             height=self.header.height,
             blur=self.header.blur,
             at_stop=self.header.at_stop,
-            mark=mark,
+            mark=self.mark,
         )
 
-    def _row(self, mark: str | None, seq: int, stored_at: int) -> FrameRow:
+    def _row(self, seq: int, stored_at: int) -> FrameRow:
         return FrameRow(
             id=self.frame,
             room=self.info.id,
@@ -241,7 +234,7 @@ class _Intake:
             width=self.header.width,
             height=self.header.height,
             at_stop=self.header.at_stop,
-            mark=mark,
+            mark=self.mark,
             state=STORED,
             seq=seq,
             stored_at=stored_at,

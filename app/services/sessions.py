@@ -79,3 +79,15 @@ async def publish_state(resources: Resources, tx: Tx, info: RoomInfo, account: s
     for state in states[info.id]:
         if member is not None and state.by == member.by:
             tx.after_commit(TrackerChanged(info.id, state))
+
+
+async def tell_state(resources: Resources, info: RoomInfo, account: str) -> None:
+    """Tell watchers what a person's tracker does now: for commands that change it often, outside the writer."""
+    member = info.member_of(account)
+    async with resources.database.read() as conn:
+        states = await read_tracker_states(
+            conn, [info], resources.clock.record_now(), resources.trackers, resources.clock.real_now()
+        )
+    resources.publish(
+        [TrackerChanged(info.id, state) for state in states[info.id] if member is not None and state.by == member.by]
+    )

@@ -26,6 +26,7 @@ from app.services.sessions import (
     freelancer_of,
     publish_state,
     session_of,
+    tell_state,
 )
 from app.storage import tracking as rows
 from app.storage.tracking import SessionRow, TickRow
@@ -60,11 +61,13 @@ async def ticks(
     async def work(tx: Tx) -> list[WorkroomError | None]:
         present = await rows.select_session(tx.conn, row.id)
         assert present is not None, "sessions are never deleted"
-        batch = _Batch(resources, tx, info, present)
-        return await batch.store(reports)
+        return await _Batch(tx, info, present).store(reports)
 
     resources.trackers.heard(row.id, resources.clock.real_now())
-    return await resources.database.writer.run(work, rooms=(row.room,))
+    refusals = await resources.database.writer.run(work, rooms=(row.room,))
+    if None in refusals:
+        await tell_state(resources, info, actor.account)
+    return refusals
 
 
 async def tick(
@@ -89,8 +92,7 @@ async def tick(
 class _Batch:
     """Ticks of one session on their way into one commit."""
 
-    def __init__(self, resources: Resources, tx: Tx, info: RoomInfo, session: SessionRow) -> None:
-        self.resources = resources
+    def __init__(self, tx: Tx, info: RoomInfo, session: SessionRow) -> None:
         self.tx = tx
         self.info = info
         self.session = session  # changes with every tick
@@ -124,7 +126,6 @@ class _Batch:
                 name: getattr(self.session, name) for name in ("stretch_at", "last_tick_at", "ended_at", "ended_by")
             }
             await rows.update_session(self.tx.conn, self.session.id, **values)
-            await publish_state(self.resources, self.tx, self.info, self.session.account)
         return refusals
 
     async def _deleted_segments(self, reports: list[TickReport]) -> set[int]:
