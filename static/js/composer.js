@@ -1,5 +1,5 @@
-// Composer: sends over the socket with an id of its own, shows the text as pending until its entry arrives, and keeps
-// what is unanswered in this browser, to be sent again after a reconnect or a reload. Drafts survive everything.
+// Composer: sends with an id of its own, shows the text as pending until its entry arrives, and keeps what is
+// unanswered, to be sent again after a reconnect or a reload. Drafts survive everything.
 import {send} from "./live.js";
 const form = document.getElementById("composer"), room = form?.dataset.room, own = document.body.dataset.by;
 const text = form?.elements.text, list = document.getElementById("pending-" + room), problem = form?.querySelector(".problem");

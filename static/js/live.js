@@ -1,5 +1,5 @@
-// Live: what hx-ws lacks. Says hello with the seqs it has after each connection, drops what it has, watches the
-// heartbeat, goes to sign-in on 4401, loads afresh on reset, and comes back after the back-forward cache.
+// Live: what hx-ws lacks: hello with the seqs one has, no entry twice, a watch on the heartbeat, sign-in on 4401,
+// a fresh load on reset, a new connection after the back-forward cache.
 // Others listen on `document`: "live:joined", "live:ok", "live:error", "live:entry" and "live:state".
 const el = document.getElementById("live"), root = document.documentElement;
 const SILENCE = 60000, PROTOCOL = 1; // the server sends a heartbeat every 25 s

@@ -1,5 +1,4 @@
-// Timeline: keeps to the end while one reads there, counts what is unread, says new entries aloud, marks them seen,
-// loads earlier ones without a jump, and finds among the loaded ones.
+// Timeline: keeps to the end, counts, says aloud and marks as seen what is new, loads earlier entries without a jump.
 import {send} from "./live.js";
 const body = document.body, room = body.dataset.room, own = body.dataset.by;
 const log = document.getElementById("log-" + room) || document.getElementById("chat-" + room);
