@@ -25,13 +25,14 @@ from tracker.link import Link
 from tracker.schedule import Schedule
 from tracker.session import Effect, Ended, FrameDue, Gapped, Phase, Session, Switched, Ticked
 from tracker.spool import Frame, FrameState, Room, Spool
-from tracker.status import Status, clock_text, duration_text, status_line, stored_status
+from tracker.status import Status, clock_text, duration_text, status_line, stored_status, today_ms
 from tracker.terminal import Terminal
 
 JUMP_MS = 90 * SECOND_MS  # rule 2.5, by the machine's clock
 LOOK_SECONDS = 5.0  # how often the clock is read: a sleep is noticed to within this
 RETRY_SECONDS = (1.0, 3.0, 10.0, 30.0)  # after a capture failed; the last one repeats until the segment is over
 FINISH_SECONDS = 4.0  # how long the last messages may take once the session is over
+SKEW_MS_MAX = 30 * SECOND_MS  # of the machine's clock against the server's before it is worth a word
 HOLD_MS_MAX = 300 * SECOND_MS
 
 
@@ -249,7 +250,16 @@ class Tracker:
                 self._terminal.say(f"Offline: {message['trouble']}. {rest}.")
             case "welcome":
                 self._watching = 0
+                self._say_clock_trouble()
         self.refresh()
+
+    def _say_clock_trouble(self) -> None:
+        if abs(self._link.skew_ms) > SKEW_MS_MAX:
+            fast = "ahead of" if self._link.skew_ms > 0 else "behind"
+            seconds = abs(self._link.skew_ms) // SECOND_MS
+            self._terminal.say(
+                f"This computer's clock is {seconds} s {fast} the server's. Set it, or frames are marked."
+            )
 
     def _end_here(self) -> None:
         if self.session.phase is not Phase.ENDED:
@@ -319,7 +329,7 @@ class Tracker:
     # What shows
 
     def _count_today(self) -> None:
-        self._today_ms = stored_status(self._spool, self._clock.record_now(), self._room).today_ms
+        self._today_ms = today_ms(self._spool, self._clock.record_now(), self._room)
 
     def _time(self, instant: int) -> str:
         return clock_text(instant, self._room.time_zone)

@@ -21,6 +21,8 @@ from tracker.home import AlreadyRunning, Device, Home, NotPaired
 from tracker.pairing import PairingFailed, checked_server, pair
 
 FAILED = 1
+SEND_SECONDS = 600.0  # a week offline over a slow line; what is left is sent another time
+PAIR_SECONDS = 3.0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -56,6 +58,8 @@ def _parser() -> argparse.ArgumentParser:
     add = commands.add_parser("dismiss", help="remove what the server refused")
     add.add_argument("key", nargs="?", help="as `status` lists it")
     add.add_argument("--all", action="store_true", help="everything that was refused")
+    add = commands.add_parser("check", help="try everything: server, clock, display, idle time")
+    add.add_argument("--screen", type=int, default=1, metavar="N", help="which screen; 0 is all of them (1)")
     commands.add_parser("send", help="send what waits here, without tracking")
     return parser
 
@@ -74,7 +78,9 @@ def main(arguments: list[str] | None = None) -> int:
             case "start":
                 return _start(home, given)
             case "send":
-                return _send(home, clock_from_environment(), 60.0)
+                return _send(home, clock_from_environment(), SEND_SECONDS)
+            case "check":
+                return _check(home, given)
             case _:
                 return _ask(home, given)
     except (NotPaired, AlreadyRunning, NothingRuns, PairingFailed, ClockUnreadable, CannotStart) as error:
@@ -86,11 +92,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _pair(home: Home, given: argparse.Namespace) -> int:
     server = checked_server(given.server)
-    token = given.token or pair(server, given.name, print)
     home.lock()
+    token = given.token or pair(server, given.name, print)
     home.store_device(Device(server, token, given.name))
     print(f"This device is paired with {server}.")
-    _send(home, clock_from_environment(), 3.0)
+    _send(home, clock_from_environment(), PAIR_SECONDS)
     return 0
 
 
@@ -133,6 +139,16 @@ def _send(home: Home, clock: Clock, seconds: float) -> int:
         print(f"The server cannot be reached now: {running.trouble or 'no answer'}.")
         return FAILED
     return 0
+
+
+def _check(home: Home, given: argparse.Namespace) -> int:
+    """Say what works and what does not, and how to mend it (rule 3.1)."""
+    from tracker.selftest import report
+
+    device = home.device()
+    if not home.lock_is_held:
+        home.lock()
+    return report(home, device, clock_from_environment(), given.screen, print)
 
 
 def _ask(home: Home, given: argparse.Namespace) -> int:

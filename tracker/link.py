@@ -12,6 +12,7 @@ import asyncio
 import random
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -21,6 +22,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
 from app.domain.record import base64url_bytes
+from app.domain.timerange import instant_of
 from tracker.clock import Clock
 from tracker.spool import Room, Spool
 
@@ -75,6 +77,8 @@ class Link:
         self.state = LinkState.OFFLINE
         # Why the last attempt failed, in a sentence; empty while online.
         self.trouble = ""
+        # How far the record's clock here is ahead of the server's, in real ms, as of the last welcome.
+        self.skew_ms = 0
         self.welcomed = asyncio.Event()
         self._wake = asyncio.Event()
         self._acknowledged: list[int] = []
@@ -263,6 +267,9 @@ class Link:
         }
         self._spool.store_welcome(rooms, seeds, self._clock.record_now())
         self._spool.remember("limits", msgspec.json.encode(message.get("limits", {})).decode())
+        if "server_time" in message:
+            there = instant_of(datetime.fromisoformat(str(message["server_time"])))
+            self.skew_ms = (self._clock.record_now() - there) // self._clock.rate()
         self._online = True
         self.state, self.trouble = LinkState.ONLINE, ""
         self.welcomed.set()

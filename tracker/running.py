@@ -99,6 +99,10 @@ class Running:
     def trouble(self) -> str:
         return self._link.trouble
 
+    @property
+    def skew_ms(self) -> int:
+        return self._link.skew_ms
+
     async def _room(self, wanted: str) -> Room:
         seconds = WELCOME_SECONDS if self._spool.rooms() else FIRST_WELCOME_SECONDS
         with suppress(TimeoutError):
@@ -140,7 +144,11 @@ class Running:
     # What is asked
 
     def _typed(self) -> None:
-        line = os.read(sys.stdin.fileno(), 4096).decode(errors="replace").strip()
+        data = os.read(sys.stdin.fileno(), 4096)
+        if not data:  # closed: there is nothing more to hear
+            asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
+            return
+        line = data.decode(errors="replace").strip()
         try:
             words = shlex.split(line)
         except ValueError:

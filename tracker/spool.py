@@ -46,6 +46,7 @@ CREATE TABLE IF NOT EXISTS frames (
     taken_at INTEGER NOT NULL, header BLOB NOT NULL, picture BLOB, due_at INTEGER NOT NULL,
     state TEXT NOT NULL, at_stop INTEGER NOT NULL, real_at INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS frames_by_state ON frames (state, taken_at);
+CREATE INDEX IF NOT EXISTS frames_by_time ON frames (taken_at);
 CREATE INDEX IF NOT EXISTS frames_of_segment ON frames (room, segment);
 CREATE TABLE IF NOT EXISTS refusals (
     key TEXT PRIMARY KEY, session TEXT NOT NULL, what TEXT NOT NULL, code TEXT NOT NULL, reason TEXT NOT NULL,

@@ -5,7 +5,6 @@ Rule 1: while it is on, it says so (rule 2.1); a frame that waits, time that is 
 
 from __future__ import annotations
 
-from datetime import date
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -45,7 +44,7 @@ def stored_status(spool: Spool, now: int, room: Room | None) -> Status:
         room=room.title if room else "",
         time_zone=zone.key,
         now=now,
-        today_ms=spool.time_between(*_day(now, zone), room.id if room else None),
+        today_ms=today_ms(spool, now, room),
         last_frame_at=last.taken_at if last else None,
         messages_queued=spool.queued_messages(),
         frames_queued=len(waiting) - held,
@@ -54,9 +53,10 @@ def stored_status(spool: Spool, now: int, room: Room | None) -> Status:
     )
 
 
-def _day(now: int, zone: ZoneInfo) -> tuple[int, int]:
-    day: date = local_day(now, zone)
-    return day_bounds(day, zone)
+def today_ms(spool: Spool, now: int, room: Room | None) -> int:
+    """Return the time of the present day, in the time zone of the room; of all rooms without one."""
+    zone = ZoneInfo(room.time_zone) if room is not None else ZoneInfo("UTC")
+    return spool.time_between(*day_bounds(local_day(now, zone), zone), room.id if room else None)
 
 
 def clock_text(instant: int, zone: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import sys
 import unicodedata
+from contextlib import suppress
 from typing import TextIO
 
 
@@ -27,11 +28,8 @@ class Terminal:
 
     def say(self, text: str) -> None:
         """Write a line that stays."""
-        if self.is_live:
-            self._out.write(f"\r\x1b[2K{printable(text)}\n{self._line}")
-        else:
-            self._out.write(printable(text) + "\n")
-        self._out.flush()
+        text = printable(text) + "\n"
+        self._write(f"\r\x1b[2K{text}{self._line}" if self.is_live else text)
 
     def show(self, line: str) -> None:
         """Put `line` in the place of the status line; nothing happens without a terminal."""
@@ -42,12 +40,15 @@ class Terminal:
         line = line if len(line) <= width else line[: width - 1] + "…"
         if line != self._line:
             self._line = line
-            self._out.write(f"\r\x1b[2K{line}")
-            self._out.flush()
+            self._write(f"\r\x1b[2K{line}")
 
     def clear(self) -> None:
         """Remove the status line."""
         if self.is_live and self._line:
             self._line = ""
-            self._out.write("\r\x1b[2K")
+            self._write("\r\x1b[2K")
+
+    def _write(self, text: str) -> None:
+        with suppress(OSError):  # a terminal that was closed must not keep the session from ending cleanly
+            self._out.write(text)
             self._out.flush()

@@ -13,8 +13,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from app.domain.timerange import DAY_MS
 from tests.tracker.fake_server import TOKEN, FakeServer, fake_server, now_ms
-from tracker.clock import CLOCK_VARIABLE
+from tracker.clock import CLOCK_VARIABLE, Clock, Pace
 from tracker.home import HOME_VARIABLE
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -57,10 +58,10 @@ class TrackerProcess:
     def __init__(self, folder: Path, server: FakeServer, display: str | None) -> None:
         self.server = server
         self.home = folder / "home"
-        clock = folder / "clock.json"
-        now = now_ms()
-        if not clock.exists():
-            clock.write_bytes(msgspec.json.encode({"real_start": now, "record_start": now - 604_800_000, "rate": 60}))
+        clock, now = folder / "clock.json", now_ms()
+        pace = Pace(real_start=now, record_start=now - 7 * DAY_MS, rate=60)
+        clock.write_bytes(msgspec.json.encode(pace))
+        server.record_now = Clock(pace).record_now
         self.environment = {**os.environ, HOME_VARIABLE: str(self.home), CLOCK_VARIABLE: str(clock)}
         self.environment.pop("DISPLAY", None)
         if display is not None:

@@ -49,6 +49,8 @@ class FakeServer:
         self.confirms = True
         self.title = "Harbour booking site"
         self.port = 0
+        # What the record's clock shows, in Unix ms.
+        self.record_now: Callable[[], int] = now_ms
         self._server: Server | None = None
 
     @property
@@ -128,8 +130,8 @@ class FakeServer:
             await connection.send(msgspec.json.encode({"t": "frame_ok", "id": header.id}).decode())
 
     def welcome(self) -> dict[str, Any]:
-        now = now_ms()
-        days = {utc_day(now + day * DAY_MS): base64url(SEED) for day in range(-8, 15)}
+        now = self.record_now()
+        days = {utc_day(now + day * DAY_MS): base64url(SEED) for day in range(15)}
         return {
             "t": "welcome", "server_time": instant_text(now), "limits": {}, "seeds": {ROOM: days},
             "rooms": [{"id": ROOM, "title": self.title, "time_zone": "Europe/Lisbon", "work_view": True}],

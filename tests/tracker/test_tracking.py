@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import pty
 import re
 import signal
+import sys
 from io import BytesIO
 
 from PIL import Image
@@ -12,7 +15,7 @@ from PIL import Image
 from app.domain import wire
 from app.domain.timerange import instant_of, segment_of, total_ms
 from app.domain.workview import frame_mark
-from tests.tracker.conftest import TrackerProcess
+from tests.tracker.conftest import ROOT, TrackerProcess
 from tests.tracker.fake_server import ROOM, SEED, FakeServer, until
 from tracker.spool import Spool
 
@@ -195,3 +198,52 @@ async def test_wrong_use_is_answered_with_a_sentence(tracker: TrackerProcess):
     assert "No tracker is running" in await tracker.run("stop", status=1)
     assert (tracker.home.stat().st_mode & 0o777) == 0o700
     assert ((tracker.home / "device.json").stat().st_mode & 0o777) == 0o600
+
+
+async def test_check_names_what_works_and_what_does_not(tracker: TrackerProcess, server: FakeServer):
+    await tracker.pair()
+    said = await tracker.run("check")
+    assert "Server   ✓" in said
+    assert "Clock    ✗" not in said
+    assert "Display  ✓ 1280 by 800" in said
+    assert "Idle     ✓" in said
+    tracker.environment.pop("DISPLAY")
+    await server.stop()
+    said = await tracker.run("check", status=1)
+    assert "Server   ✗" in said
+    assert "DISPLAY is not set" in said
+    await server.start()
+
+
+async def test_on_a_terminal_there_is_a_status_line_and_commands_can_be_typed(
+    tracker: TrackerProcess, server: FakeServer
+):
+    await tracker.pair()
+    ours, theirs = pty.openpty()
+    running = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tracker", "start", TITLE, cwd=ROOT, env=tracker.environment,
+        stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
+    )  # fmt: skip
+    tracker.running.append(running)
+    os.close(theirs)
+    seen = bytearray()
+    asyncio.get_running_loop().add_reader(ours, lambda: seen.extend(_read(ours)))
+    try:
+        await until(lambda: "● tracking · Harbour booking site · Work View on" in seen.decode(errors="replace"), 20)
+        os.write(ours, b"comment The tide table is right now\n")
+        (comment,) = await until(lambda: server.of(wire.AgentComment))
+        assert comment.text == "The tide table is right now"
+        os.write(ours, b"what\n")
+        await until(lambda: "Understood here" in seen.decode(errors="replace"))
+        os.write(ours, b"stop\n")
+        assert await asyncio.wait_for(running.wait(), 20) == 0
+    finally:
+        asyncio.get_running_loop().remove_reader(ours)
+        os.close(ours)
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 65_536)
+    except OSError:  # the other end is closed
+        return b""
