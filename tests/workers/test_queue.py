@@ -60,6 +60,11 @@ async def test_a_task_is_queued_once_however_often_it_is_asked_for(server: Embed
     await queue.close()
 
 
+async def test_ctrl_c_does_not_reach_the_server(server: EmbeddedServer) -> None:
+    assert server.process_id is not None
+    assert os.getpgid(server.process_id) == server.process_id
+
+
 async def test_a_killed_server_is_replaced_and_takes_tasks_again(server: EmbeddedServer) -> None:
     queue = Queue(server.url)
     assert await queue.enqueue("make_thumbnail", "a")
