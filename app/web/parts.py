@@ -27,7 +27,6 @@ from app.views.trackers import now_html, tracker_html
 from app.web.middleware import actor_of, resources_of
 
 SEGMENTS_OFFERED = 60  # half a day of segments to choose from when one comments on time
-FIELD_CHARS_MAX = 40_000  # a text has 32 KiB; the service says so in its own words
 
 
 @dataclass(frozen=True)
@@ -123,7 +122,7 @@ async def posted_draft(request: Request) -> tuple[Draft, dict[str, Any], str | N
 
     def field(name: str) -> str:
         value = form.get(name, "")
-        return value[:FIELD_CHARS_MAX] if isinstance(value, str) else ""
+        return value if isinstance(value, str) else ""
 
     def number(name: str) -> int | None:
         text = field(name).strip()
