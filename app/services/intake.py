@@ -24,6 +24,7 @@ from app.domain.errors import (
 )
 from app.domain.events import FrameReplaced, FrameTaken, body_of
 from app.domain.ids import checked_uuid
+from app.domain.live import CellState
 from app.domain.pictures import check_picture
 from app.domain.record import Draft, base64url
 from app.domain.timerange import day_of_segment, instant_of, instant_text, union
@@ -33,7 +34,7 @@ from app.domain.workview import MOMENT_TOLERANCE_MS, check_moment_in_segment, ch
 from app.services.access import Actor
 from app.services.frames import ERASE_BLOBS, MAKE_THUMBNAIL, erase, make_due
 from app.services.resources import Resources
-from app.services.segments import read_cells
+from app.services.segments import cell_of, read_cells
 from app.services.sessions import GOES_ON, freelancer_of, session_of, tell_state
 from app.services.ticks import GAP_MS
 from app.storage import frames as rows
@@ -81,10 +82,9 @@ async def take_frame(resources: Resources, actor: Actor, header: FrameHeader, pi
         raise Busy("This frame is being stored just now. Send it again in a moment.")
     resources.trackers.arriving.add(frame)
     try:
-        mark = await _look_ahead(resources, session, header, taken_at)
+        row = _row(frame, session, header, picture, digest)
+        intake = await _look_ahead(resources, info, member, session, row, header.blur)
         await resources.blobs.put_frame(frame, picture)
-        intake = _Intake(info, member, session, header, frame, digest, taken_at, len(picture), mark)
-
         try:
             stored = await resources.database.writer.run(intake.store, rooms=(session.room,))
         except WorkroomError as refusal:
@@ -121,24 +121,55 @@ def _check_moment(session: SessionRow, segment: int, taken_at: int, now: int) ->
         raise OutsideSession("This frame was not taken within its session.", field="taken_at")
 
 
-async def _look_ahead(resources: Resources, session: SessionRow, header: FrameHeader, taken_at: int) -> str | None:
-    """Refuse a frame that its segment cannot take before its picture is written (the commit looks again); return why
-    its moment is not confirmed, or None (rule 2.3)."""
-    room, account, segment = session.room, session.account, header.segment
+def _row(frame: str, session: SessionRow, header: FrameHeader, picture: bytes, digest: bytes) -> FrameRow:
+    """Return the row of a new frame; mark, seq and time of storing follow."""
+    return FrameRow(
+        id=frame,
+        room=session.room,
+        account=session.account,
+        session=session.id,
+        segment=header.segment,
+        taken_at=instant_of(header.taken_at),
+        media=header.media,
+        size=len(picture),
+        sha256=digest,
+        width=header.width,
+        height=header.height,
+        at_stop=header.at_stop,
+        mark=None,
+        state=STORED,
+        seq=-1,
+        stored_at=0,
+    )
+
+
+async def _look_ahead(
+    resources: Resources, info: RoomInfo, member: Member, session: SessionRow, row: FrameRow, blur: int
+) -> _Intake:
+    """Read what the commit needs, and refuse what it would refuse, before the picture is written."""
+    room, account, segment = row.room, row.account, row.segment
     async with resources.database.read() as conn:
-        times = await tracking_rows.select_segments(conn, room, [account], [segment])
+        (cell,) = await read_cells(conn, info, {member.by: [segment]}, resources.clock.record_now())
         present = await rows.select_frames(conn, room, [account], [segment])
         seed = await tracking_rows.select_seed(conn, room, account, day_of_segment(segment))
         ticks = await tracking_rows.select_ticks(conn, [account], [segment])
-    if any(row.deleted for row in times):
+    if cell.state is CellState.DELETED:
         raise SegmentDeleted()
-    _gives_way(present, taken_at)
-    starts = {start for start, _ in union((t.start, t.end) for t in ticks if t.room == room and t.documented)}
-    starts |= {session.started_at, session.stretch_at or session.started_at}
-    mark = frame_mark(seed, segment, taken_at, starts, header.at_stop)
-    if mark is not None and seed is not None and taken_at - (session.last_tick_at or session.started_at) > GAP_MS:
+    _gives_way(present, row.taken_at)
+    stretches = union((tick.start, tick.end) for tick in ticks if tick.room == room and tick.documented)
+    mark = _mark(session, row, seed, {start for start, _ in stretches})
+    return _Intake(info, member, msgspec.structs.replace(row, mark=mark), blur, (cell.comment, cell.comment_seq))
+
+
+def _mark(session: SessionRow, row: FrameRow, seed: bytes | None, starts: set[int]) -> str | None:
+    """Return why the frame's moment is not confirmed, or None (rule 2.3)."""
+    starts = starts | {session.started_at, session.stretch_at or session.started_at}
+    mark = frame_mark(seed, row.segment, row.taken_at, starts, row.at_stop)
+    if mark is None or seed is None:
+        return mark and mark.value
+    if row.taken_at - (session.last_tick_at or session.started_at) > GAP_MS:
         return None  # a stretch began after a gap, and its first tick is not here yet: nothing speaks against it
-    return mark.value if mark is not None else None
+    return mark.value
 
 
 def _gives_way(present: list[FrameRow], taken_at: int) -> FrameRow | None:
@@ -157,85 +188,56 @@ class _Intake:
     """One frame on its way into the record. `replaced` is the frame that gave way to it."""
 
     def __init__(
-        self,
-        info: RoomInfo,
-        member: Member,
-        session: SessionRow,
-        header: FrameHeader,
-        frame: str,
-        digest: bytes,
-        taken_at: int,
-        size: int,
-        mark: str | None,
+        self, info: RoomInfo, member: Member, row: FrameRow, blur: int, comment: tuple[str, int | None]
     ) -> None:
         self.info = info
         self.member = member
-        self.session = session
-        self.header = header
-        self.frame = frame
-        self.digest = digest
-        self.taken_at = taken_at
-        self.size = size
-        self.mark = mark
+        self.row = row
+        self.blur = blur
+        self.comment = comment  # of its segment, for the cell
         self.replaced: str | None = None
 
     async def store(self, tx: Tx) -> Stored:
         """Write the row and the entries, in one unit."""
-        room, account, segment = self.info.id, self.member.account, self.header.segment
-        known = await rows.select_frame(tx.conn, self.frame)
+        room, account, segment = self.row.room, self.row.account, self.row.segment
+        present = await rows.select_frames_or_one(tx.conn, room, account, segment, self.row.id)
+        known = next((row for row in present if row.id == self.row.id), None)
         if known is not None:
             return Stored(known.id, known.seq, known.state)
-        times = await tracking_rows.select_segments(tx.conn, room, [account], [segment])
-        if any(row.deleted for row in times):
+        time = next(iter(await tracking_rows.select_segments(tx.conn, room, [account], [segment])), None)
+        if time is not None and time.deleted:
             raise SegmentDeleted()
-        old = _gives_way(await rows.select_frames(tx.conn, room, [account], [segment]), self.taken_at)
+        old = _gives_way(present, self.row.taken_at)
         kind, body = body_of(self._event())
         entry = await tx.append(Draft(room, kind, SYSTEM, body))
-        await rows.insert_frame(tx.conn, self._row(entry.seq, entry.at))
+        row = msgspec.structs.replace(self.row, seq=entry.seq, stored_at=entry.at)
+        await rows.insert_frame(tx.conn, row)
         if old is not None:
             kind, body = body_of(FrameReplaced(self.member.by, segment, entry.seq))
             tombstone = await tx.append(Draft(room, kind, SYSTEM, body, ref=old.seq))
             await erase(tx, old, REPLACED, tombstone.seq)
             self.replaced = old.id
-        if any(row.waiting for row in times):
+        if time is not None and time.waiting:
             await tracking_rows.upsert_segment_flag(tx.conn, room, account, [segment], "waiting", False)
         await make_due(tx, room, account, segment)
-        tx.publish_with(entry, await read_cells(tx.conn, self.info, {self.member.by: [segment]}, tx.now))
-        return Stored(self.frame, entry.seq, STORED)
+        tx.publish_with(entry, [cell_of(room, self.member.by, segment, time, row, self.comment, tx.now)])
+        return Stored(row.id, entry.seq, STORED)
 
     def _event(self) -> FrameTaken:
+        row = self.row
+        assert row.sha256 is not None, "a new frame has its digest"
         return FrameTaken(
             member=self.member.by,
-            session=self.session.id,
-            frame=self.frame,
-            segment=self.header.segment,
-            taken_at=instant_text(self.taken_at),
-            media=self.header.media,
-            bytes=self.size,
-            sha256=base64url(self.digest),
-            width=self.header.width,
-            height=self.header.height,
-            blur=self.header.blur,
-            at_stop=self.header.at_stop,
-            mark=self.mark,
-        )
-
-    def _row(self, seq: int, stored_at: int) -> FrameRow:
-        return FrameRow(
-            id=self.frame,
-            room=self.info.id,
-            account=self.member.account,
-            session=self.session.id,
-            segment=self.header.segment,
-            taken_at=self.taken_at,
-            media=self.header.media,
-            size=self.size,
-            sha256=self.digest,
-            width=self.header.width,
-            height=self.header.height,
-            at_stop=self.header.at_stop,
-            mark=self.mark,
-            state=STORED,
-            seq=seq,
-            stored_at=stored_at,
+            session=row.session,
+            frame=row.id,
+            segment=row.segment,
+            taken_at=instant_text(row.taken_at),
+            media=row.media,
+            bytes=row.size,
+            sha256=base64url(row.sha256),
+            width=row.width,
+            height=row.height,
+            blur=self.blur,
+            at_stop=row.at_stop,
+            mark=row.mark,
         )

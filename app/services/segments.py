@@ -116,7 +116,7 @@ async def read_cells(conn: AsyncConnection, info: RoomInfo, by_segments: BySegme
     comments = await hour_rows.select_comments(conn, info.id, list(wanted), first, last)
     sessions = await rows.select_commented_sessions(conn, info.id, accounts, segment_start(first), segment_end(last))
     return [
-        _cell(
+        cell_of(
             info.id,
             by,
             number,
@@ -135,7 +135,7 @@ async def read_cells(conn: AsyncConnection, info: RoomInfo, by_segments: BySegme
     ]
 
 
-def _cell(
+def cell_of(
     room: str,
     by: str,
     number: int,
@@ -144,6 +144,7 @@ def _cell(
     comment: tuple[str, int | None],
     now: int,
 ) -> Cell:
+    """Return the cell of a segment from its rows; `comment` is its text and seq."""
     state = _state(number, time, frame, now)
     if state is CellState.DELETED:  # its time is gone with its frame, and nothing points to it any more
         return Cell(room, by, number, state, comment=comment[0], comment_seq=comment[1])

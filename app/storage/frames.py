@@ -10,7 +10,7 @@ from collections.abc import Collection
 from typing import Any
 
 import msgspec
-from sqlalchemy import select, update
+from sqlalchemy import and_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.schema import Column
 
@@ -91,6 +91,17 @@ async def select_frames(
         )
         .order_by(frames.c.seq)
     )
+    return [FrameRow(*row) for row in await conn.execute(query)]
+
+
+async def select_frames_or_one(
+    conn: AsyncConnection, room: str, account: str, segment: int, frame: str
+) -> list[FrameRow]:
+    """Return the frames of a segment, but replaced ones, and the frame with this id, wherever it is."""
+    of_segment = and_(
+        frames.c.room == room, frames.c.account == account, frames.c.segment == segment, frames.c.state != REPLACED
+    )
+    query = select(*_FRAME).where(or_(frames.c.id == frame, of_segment))
     return [FrameRow(*row) for row in await conn.execute(query)]
 
 
