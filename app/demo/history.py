@@ -1,15 +1,17 @@
 """The demo's history: the days before its first moment, written through the services on a clock that is set by hand.
 
 Rule 1: the same services as live work: sessions, ticks, frames at their moments, messages, hours that close.
-Rule 2: a few drawings stand for many moments; each frame is a file of its own all the same.
+Rule 2: screens are drawn for the very moment of their frame, by a few processes beside this one.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import multiprocessing
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from dataclasses import dataclass, field
 from functools import partial
 
 import structlog
@@ -28,15 +30,16 @@ from app.services.ticks import TickReport
 from app.services.workview import close_due_hours
 from tracker import pictures, screens
 
-DRAWINGS = 8  # a person; drawing and encoding takes a fifth of a second each
+DRAWING_PROCESSES = 2  # a screen takes a fifth of a second to draw and encode; there are about seventy
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
 class Picture:
-    """An encoded screen."""
+    """An encoded screen, drawn for the instant `taken_at`."""
 
+    taken_at: int
     data: bytes
     width: int
     height: int
@@ -69,7 +72,24 @@ async def write_history(resources: Resources, clock: ManualClock, first_moment: 
         rooms[job.email] = await workrooms.open_room(
             resources, client.account, freelancer.account, job.title, time_zone=job.time_zone, demo=True
         )
-    drawings = {job.drawn: await asyncio.to_thread(_draw, job.drawn) for job in JOBS}
+    context = multiprocessing.get_context("spawn")  # a fork would copy the loop that we run in
+    with ProcessPoolExecutor(DRAWING_PROCESSES, context) as drawing:
+        await _live_through(resources, clock, _steps(resources, lines, client, people, rooms, midnight, drawing))
+    clock.now = first_moment
+    await close_due_hours(resources)
+    await reveal_seeds(resources)
+    await _read_most(resources, client, list(people.values()), list(rooms.values()))
+
+
+def _steps(
+    resources: Resources,
+    lines: list[tuple[Job, Said | Worked]],
+    client: Actor,
+    people: dict[str, Actor],
+    rooms: dict[str, str],
+    midnight: int,
+    drawing: Executor,
+) -> list[Step]:
     steps: list[Step] = []
     for job, line in lines:
         at = midnight - line.day * DAY_MS + line.minute * MINUTE_MS
@@ -78,16 +98,16 @@ async def write_history(resources: Resources, clock: ManualClock, first_moment: 
             author, body = client if line.by == "client" else freelancer, {"text": line.text}
             steps.append(Step(at, partial(record.append, resources, author, room, "message", body)))
         else:
-            work = _Work(resources, freelancer, room, at, at + line.minutes * MINUTE_MS, line.comment)
-            steps += work.steps(drawings[job.drawn])
-    for step in sorted(steps, key=lambda step: step.at):
+            end = at + line.minutes * MINUTE_MS
+            steps += _Work(resources, freelancer, room, at, end, line.comment, job.drawn, drawing).steps()
+    return sorted(steps, key=lambda step: step.at)
+
+
+async def _live_through(resources: Resources, clock: ManualClock, steps: list[Step]) -> None:
+    for step in steps:
         clock.now = max(clock.now, step.at)
         await step.act()
         await close_due_hours(resources)
-    clock.now = first_moment
-    await close_due_hours(resources)
-    await reveal_seeds(resources)
-    await _read_most(resources, client, list(people.values()), list(rooms.values()))
 
 
 async def _read_most(resources: Resources, client: Actor, people: list[Actor], rooms: list[str]) -> None:
@@ -110,43 +130,50 @@ class _Work:
     start: int
     end: int
     comment: str
+    persona: str
+    drawing: Executor
+    pictures: dict[int, Future[Picture]] = field(default_factory=dict)
 
-    def steps(self, drawings: list[Picture]) -> list[Step]:
+    def steps(self) -> list[Step]:
         """Return the session as steps: its start, each segment when it has passed, its end."""
         found = [Step(self.start, self._begin)]
-        for segment in range(segment_of(self.start), segment_of(self.end - 1) + 1):
-            last = min(self.end, segment_end(segment))
-            found.append(Step(last, partial(self._segment, segment, drawings[segment % len(drawings)])))
+        for segment in self._segments():
+            found.append(Step(min(self.end, segment_end(segment)), partial(self._segment, segment)))
         return [*found, Step(self.end, self._stop)]
 
     @property
     def session(self) -> str:
         return _uuid(f"{self.room} {self.start}")
 
+    def _segments(self) -> range:
+        return range(segment_of(self.start), segment_of(self.end - 1) + 1)
+
     async def _begin(self) -> None:
-        await tracking.hello(self.resources, self.actor)
+        seeds = (await tracking.hello(self.resources, self.actor)).seeds[self.room]
+        for segment in self._segments():
+            first, last = max(self.start, segment_start(segment)), min(self.end, segment_end(segment))
+            taken_at = min(moment_of(seeds[utc_day(first)], segment, first), last)
+            self.pictures[segment] = self.drawing.submit(_draw, self.persona, taken_at)
         device = f"{self.actor.name.split()[0]}'s laptop"
         await tracking.start(
             self.resources, self.actor, self.room, self.session, self.start, device=device, comment=self.comment
         )
 
-    async def _segment(self, segment: int, picture: Picture) -> None:
+    async def _segment(self, segment: int) -> None:
         first, last = max(self.start, segment_start(segment)), min(self.end, segment_end(segment))
         reports = [TickReport(at, min(at + TICK_MS_MAX, last), True) for at in range(first, last, TICK_MS_MAX)]
         await ticks.ticks(self.resources, self.actor, self.session, reports)
-        seeds = (await tracking.hello(self.resources, self.actor)).seeds[self.room]
-        moment = moment_of(seeds[utc_day(first)], segment, first)
-        taken_at, at_stop = (moment, False) if moment < last else (last, True)
+        picture = await asyncio.wrap_future(self.pictures.pop(segment))
         header = FrameHeader(
             id=_uuid(f"{self.session} {segment}"),
             session=self.session,
             segment=segment,
-            taken_at=datetime_of(taken_at),
+            taken_at=datetime_of(picture.taken_at),
             width=picture.width,
             height=picture.height,
             media="image/webp",
             sha256=base64url(hashlib.sha256(picture.data).digest()),
-            at_stop=at_stop,
+            at_stop=picture.taken_at == last,
         )
         await intake.take_frame(self.resources, self.actor, header, picture.data)
 
@@ -154,12 +181,9 @@ class _Work:
         await tracking.stop(self.resources, self.actor, self.session, self.end)
 
 
-def _draw(persona: str) -> list[Picture]:
-    drawn = []
-    for number in range(DRAWINGS):
-        data, picture = pictures.encoded(screens.draw(persona, number))
-        drawn.append(Picture(data, picture.width, picture.height))
-    return drawn
+def _draw(persona: str, at: int) -> Picture:
+    data, picture = pictures.encoded(screens.draw(persona, at))
+    return Picture(at, data, picture.width, picture.height)
 
 
 def _uuid(text: str) -> str:

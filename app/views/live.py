@@ -119,7 +119,7 @@ def live_content(view: str, event: Event, room: RoomInfo) -> str:
         case Presence(here=here):
             return _partial(f"who-{room.id}", who_html(room, here))
         case Typing(by=by) if view != "home":
-            return _partial(f"typing-{room.id}", typing_html(room, by))
+            return _partial(f"typing-{room.id}", typing_html(room, by) if by else "")
         case Seen(by=by, seq=seq) if view == "timeline":
             return _partial(f"seen-{room.id}-{by}", seen_html(room, by, seq), "outerMorph")
         case CheckpointReleased(size=size, note=note) if view == "timeline":
