@@ -106,10 +106,10 @@ async def select_frames_or_one(
 
 
 async def select_last_frame_seqs(conn: AsyncConnection, rooms: Collection[str]) -> dict[tuple[str, str], int]:
-    """Return, by room and account, the seq of the last frame that can be seen."""
+    """Return, by room and account, the seq of the last frame whose thumbnail is there."""
     newest = (
         select(frames.c.seq)
-        .where(frames.c.room == members.c.room, frames.c.account == members.c.account, frames.c.state.in_(SHOWN))
+        .where(frames.c.room == members.c.room, frames.c.account == members.c.account, frames.c.state == READY)
         .order_by(frames.c.segment.desc())
         .limit(1)
         .correlate(members)

@@ -89,16 +89,24 @@ def _cell_content(cell: Cell, room: RoomInfo) -> str:
     return _partial(f"seg-{room.id}-{cell.by}-{cell.segment}", cell_html(cell, room), "outerMorph")
 
 
+def _last_frame_content(cell: Cell, room: RoomInfo) -> str:
+    """Return what the box of a tracker changes when a thumbnail is ready."""
+    if cell.state is not CellState.READY or cell.frame_seq is None:
+        return ""
+    name = Markup.escape(first_name(room, cell.by))
+    return _partial(
+        f"last-{room.id}-{cell.by}",
+        f'<img id="last-{room.id}-{cell.by}" src="/rooms/{room.id}/frames/{cell.frame_seq}/thumbnail" '
+        f'width="480" height="270" decoding="async" alt="{name}’s last frame">',
+        "outerMorph",
+    )
+
+
 def _thumbnail_content(cell: Cell, room: RoomInfo) -> str:
     """Return what the timeline changes when a thumbnail is ready."""
     if cell.state is not CellState.READY or cell.frame_seq is None:
         return ""
-    return _tile_content(room, cell.frame_seq, cell.by, "ready") + _partial(
-        f"last-{room.id}-{cell.by}",
-        f'<img id="last-{room.id}-{cell.by}" src="/rooms/{room.id}/frames/{cell.frame_seq}/thumbnail?ready" '
-        f'width="480" height="270" decoding="async" alt="{Markup.escape(first_name(room, cell.by))}’s last frame">',
-        "outerMorph",
-    )
+    return _tile_content(room, cell.frame_seq, cell.by, "ready") + _last_frame_content(cell, room)
 
 
 def _tracker_content(state: TrackerState, room: RoomInfo) -> str:
@@ -112,7 +120,7 @@ def live_content(view: str, event: Event, room: RoomInfo) -> str:
     match event:
         case CellChanged(cell=cell):
             if view == "workview":
-                return _cell_content(cell, room)
+                return _cell_content(cell, room) + _last_frame_content(cell, room)
             return _thumbnail_content(cell, room) if view == "timeline" else ""
         case TrackerChanged(state=state):
             return _tracker_content(state, room)
