@@ -48,6 +48,8 @@ def pair(server: str, device: str, say: Callable[[str], None]) -> str:
         raise PairingFailed(f"{server} does not pair devices (it answered {status}).")
     code, interval = str(begun["user_code"]), float(begun.get("interval") or 5)
     say(f"Open {begun['verification_uri']} and enter the code {code}")
+    if begun.get("verification_uri_complete"):
+        say(f"or open {begun['verification_uri_complete']} and compare the code.")
     deadline = time.monotonic() + float(begun.get("expires_in") or 600)
     while time.monotonic() < deadline:
         time.sleep(interval)

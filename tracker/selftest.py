@@ -17,7 +17,7 @@ from tracker.home import Device, Home
 from tracker.running import Running
 from tracker.terminal import Terminal
 
-CONNECT_SECONDS = 10.0
+CONNECT_SECONDS = 4.0
 
 
 def report(home: Home, device: Device, clock: Clock, screen: int, say: Callable[[str], None]) -> int:

@@ -53,13 +53,13 @@ def display() -> Iterator[str]:
 
 
 class TrackerProcess:
-    """`python -m tracker` in a home folder, on a clock 60 times as fast from a week ago."""
+    """`python -m tracker` in a home folder, on a clock 120 times as fast from a week ago."""
 
     def __init__(self, folder: Path, server: FakeServer, display: str | None) -> None:
         self.server = server
         self.home = folder / "home"
         clock, now = folder / "clock.json", now_ms()
-        pace = Pace(real_start=now, record_start=now - 7 * DAY_MS, rate=60)
+        pace = Pace(real_start=now, record_start=now - 7 * DAY_MS, rate=120)
         clock.write_bytes(msgspec.json.encode(pace))
         server.record_now = Clock(pace).record_now
         self.environment = {**os.environ, HOME_VARIABLE: str(self.home), CLOCK_VARIABLE: str(clock)}
