@@ -186,6 +186,17 @@ class _Worker(Worker):
         self._look_seconds = look_seconds
         self._look_at = 0.0
         self._asked = -1
+        self._under_way: set[str] = set()
+
+    async def run_job(self, job_id: str, score: int) -> None:
+        """Run a job, unless it runs here already: a Redis that was emptied does not know."""
+        if job_id in self._under_way:
+            return
+        self._under_way.add(job_id)
+        try:
+            await super().run_job(job_id, score)
+        finally:
+            self._under_way.discard(job_id)
 
     async def _poll_iteration(self) -> None:
         now = time.monotonic()

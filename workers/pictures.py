@@ -178,6 +178,7 @@ def main() -> None:
     # Ctrl-C is for the server, which then ends us: a process group of our own. But no session: where Linux shares the
     # processor by sessions, pictures would get as much as the sockets, and being nice would mean nothing.
     os.setpgid(0, 0)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # nothing that prints can spoil an answer
     warnings.simplefilter("error", Image.DecompressionBombWarning)
