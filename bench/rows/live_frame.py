@@ -94,7 +94,7 @@ async def _drive(server: Ours, drawn: list[Screen], seconds: float) -> Watch:
     address = f"ws://127.0.0.1:{server.server.port}"
     places = server.made.places
     async with AsyncExitStack() as stack, asyncio.TaskGroup() as group:
-        running = []
+        running: list[asyncio.Task[None]] = []
         for client, freelancer in zip(places[::2], places[1::2], strict=True):
             for _ in range(VIEWERS_EACH):
                 viewer = await _open(stack, f"{address}/ws", client[1])
