@@ -1,4 +1,4 @@
-"""The documentation against the code: what can be set, sent, refused or run is described, and what is described runs."""
+"""The documentation against the code: what can be set, sent, refused or run is described; what is described runs."""
 
 from __future__ import annotations
 
@@ -233,7 +233,7 @@ def test_every_command_of_the_tracker_is_documented(command: str) -> None:
 
 def test_the_two_commands_of_the_readme_are_targets_of_the_makefile() -> None:
     targets = set(re.findall(r"^([a-z-]+):", text_of("Makefile"), re.MULTILINE))
-    named = set(re.findall(r"\bmake ([a-z-]+)", "".join(page.read_text() for page in PAGES)))
+    named = set(re.findall(r"(?:`|^ +)make ([a-z-]+)", "".join(page.read_text() for page in PAGES), re.MULTILINE))
     assert {"run", "test"} <= set(re.findall(r"^ +make ([a-z-]+)", text_of("README.md"), re.MULTILINE))
     assert named <= targets
 
