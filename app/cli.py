@@ -90,6 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("target", metavar="TARGET", type=Path)
     command.set_defaults(run=_backup)
     commands.add_parser("fsck", help="derive every digest, root and signature again").set_defaults(run=_fsck)
+    commands.add_parser("worker", help="run a worker beside servers on PostgreSQL").set_defaults(run=_worker)
     commands.add_parser("migrate", help="bring the tables to this version").set_defaults(run=_migrate)
     return parser
 
@@ -142,6 +143,13 @@ def _demo(settings: Settings, given: argparse.Namespace) -> int:
     from app.demo.run import run_demo
 
     run_demo(settings, screen=given.screen)
+    return 0
+
+
+def _worker(settings: Settings, given: argparse.Namespace) -> int:
+    from workers.main import run_worker
+
+    run_worker(settings)
     return 0
 
 

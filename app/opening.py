@@ -65,6 +65,7 @@ async def open_resources(
             yield resources
         finally:
             await database.close()
+            await asyncio.to_thread(resources.blobs.close)
 
 
 def database_url(settings: Settings) -> str:
