@@ -40,6 +40,7 @@ from realtime.bus import Bus
 from realtime.fastlane import FastLaneProtocol
 from realtime.hub import Hub
 from realtime.replay import Replay
+from realtime.unread import Unread
 from realtime.viewers import Viewers, is_same_origin, viewer_endpoint
 from workers.main import run_workers
 from workers.queue import open_queue
@@ -82,6 +83,7 @@ def create_app(resources: Resources, bus: Bus) -> Starlette:
     """Return the application over open resources; needs a running loop."""
     hub = Hub(resources.rooms.get)
     replay = Replay(resources, hub, workview.with_cells, workview.live_state)
+    Unread(resources, hub)
     agents = Agents()
     bus.subscribe(hub.publish)
     bus.subscribe(agents.publish)

@@ -28,7 +28,7 @@ from app.domain.live import (
     TrackerState,
     Typing,
 )
-from app.domain.workrooms import RoomInfo
+from app.domain.workrooms import WRITTEN_BY_PEOPLE, RoomInfo
 from realtime.fastlane import Lane
 from realtime.protocol import account_frame, entry_frame, live_frame, snapshot_frame
 
@@ -38,7 +38,6 @@ BUSY_DELAY_SECONDS = 0.002  # a busy room joins what comes within this into one 
 STALLED_SECONDS_MAX = 15.0
 PRESENCE_DELAY_SECONDS = 0.3  # joined together, so that a hundred arrivals are one message
 TYPING_SECONDS = 6.0
-PERSONS_KINDS = frozenset({"message", "feedback", "correction", "comment"})
 
 
 class Viewer:
@@ -153,6 +152,7 @@ class Hub:
     def __init__(self, room_of: Callable[[str], RoomInfo | None]) -> None:
         self.channels: dict[str, Channel] = {}
         self.accounts: dict[str, set[Viewer]] = {}
+        self.unread_changed: Callable[[str, str], None] = lambda account, room: None  # set by unread.py
         self.presence_changed: Callable[[Presence], None] = lambda presence: None  # trackers hear who is watching
         self.opening: dict[str, list[Appended]] = {}  # rooms whose channel is being read, and what was published since
         self.catch_up: Callable[[Subscription], None] = lambda subscription: None  # set by replay.py
@@ -231,6 +231,8 @@ class Hub:
                     channel = self.channels.get(room)
                     if channel is not None:
                         self._broadcast(channel, event)
+                    if isinstance(event, Seen):
+                        self._tell_reader(event)
                 case AccountEvent(account=account):
                     self._to_account(account, event)
                 case AccessRevoked(credential=credential):
@@ -251,34 +253,27 @@ class Hub:
                 channel.room = self._room_of(entry.room) or channel.room
                 channel.forget_snapshots()
             self.schedule_flush(channel)
-        if entry.kind in PERSONS_KINDS:
-            self._tell_members(event, channel)
+        if entry.kind in WRITTEN_BY_PEOPLE:
+            self._tell_members(channel.room if channel is not None else self._room_of(entry.room), entry.by)
 
-    def _tell_members(self, event: Appended, channel: Channel | None) -> None:
-        """Tell members who look at something else that there is something unread here."""
-        room = channel.room if channel is not None else self._room_of(event.entry.room)
-        if room is None:
-            return
-        for member in room.members.values():
+    def _tell_members(self, room: RoomInfo | None, by: str) -> None:
+        """Note that the unread count of a room changed for its members (but `by`) who look at something else."""
+        for member in room.members.values() if room is not None else ():
             viewers = self.accounts.get(member.account)
-            if not viewers or member.by == event.entry.by:
-                continue
-            notice: AccountEvent | None = None
-            frames: dict[str, bytes | None] = {}
-            for viewer in viewers:
-                if viewer.view != "home" and room.id in viewer.subscriptions:
-                    continue
-                if notice is None:
-                    data = {"room": room.id, "title": room.title, "seq": event.entry.seq}
-                    notice = AccountEvent(member.account, "unread", data)
-                if viewer.view not in frames:
-                    frames[viewer.view] = account_frame(viewer.view, notice)
-                frame = frames[viewer.view]
-                if frame is not None and viewer.lane.is_writable:
-                    viewer.lane.write(frame)
+            if viewers and member.by != by and any(member.room not in v.subscriptions for v in viewers):
+                self.unread_changed(member.account, member.room)
+
+    def _tell_reader(self, event: Seen) -> None:
+        """Let the other pages of who read a room show that it is read."""
+        room = self._room_of(event.room)
+        member = room.members.get(event.by) if room is not None else None
+        if member is not None and any(event.room not in v.subscriptions for v in self.accounts.get(member.account, ())):
+            self.unread_changed(member.account, event.room)
 
     def _to_account(self, account: str, event: AccountEvent) -> None:
         for viewer in list(self.accounts.get(account, ())):
+            if event.data.get("room") in viewer.subscriptions and viewer.view != "home":
+                continue  # it looks at that very room
             frame = account_frame(viewer.view, event)
             if frame is not None and viewer.lane.is_writable:
                 viewer.lane.write(frame)

@@ -60,6 +60,9 @@ MAY_WRITE: dict[Side, frozenset[str]] = {
 }
 
 
+WRITTEN_BY_PEOPLE = frozenset[str]().union(*MAY_WRITE.values())  # what counts as unread
+
+
 def may_write(side: Side, kind: str) -> bool:
     """Whether a member of `side` may append an entry of `kind`."""
     return kind in MAY_WRITE[side]

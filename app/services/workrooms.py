@@ -6,6 +6,8 @@ Rule 2: who joins accepts the policy: `member.joined` and `policy.accepted` are 
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from msgspec import Struct, structs
 from sqlalchemy import func, insert, select
 
@@ -16,6 +18,7 @@ from app.domain.record import Draft
 from app.domain.workrooms import (
     RECORD_FORMAT,
     SYSTEM,
+    WRITTEN_BY_PEOPLE,
     Member,
     RoomInfo,
     Side,
@@ -109,22 +112,34 @@ async def join(resources: Resources, account: str, room: str, side: Side) -> Mem
     return member
 
 
+_unread = (
+    select(func.count())
+    .select_from(entries)
+    .where(
+        entries.c.room == members.c.room,
+        entries.c.seq > members.c.seen_seq,
+        entries.c.kind.in_(WRITTEN_BY_PEOPLE),
+        entries.c.by != members.c.by,
+    )
+    .correlate(members)
+    .scalar_subquery()
+)
+
+
+async def count_unread(resources: Resources, pairs: Collection[tuple[str, str]]) -> dict[tuple[str, str], int]:
+    """Return how many entries by others are unread, for pairs of account and room. One query."""
+    query = select(members.c.account, members.c.room, _unread.label("unread")).where(
+        members.c.account.in_({account for account, _ in pairs}), members.c.room.in_({room for _, room in pairs})
+    )
+    async with resources.database.read() as connection:
+        counted = {(row.account, row.room): row.unread for row in await connection.execute(query)}
+    return {pair: counted[pair] for pair in pairs if pair in counted}
+
+
 async def my_rooms(resources: Resources, actor: Actor) -> list[RoomSummary]:
     """Return the actor's workrooms, the one with the latest entry first. Three queries, however many rooms."""
-    unread = (
-        select(func.count())
-        .select_from(entries)
-        .where(
-            entries.c.room == members.c.room,
-            entries.c.seq > members.c.seen_seq,
-            entries.c.kind.in_(("message", "feedback", "correction", "comment")),
-            entries.c.by != members.c.by,
-        )
-        .correlate(members)
-        .scalar_subquery()
-    )
     query = (
-        select(rooms, members.c.seen_seq, room_heads.c.size, room_heads.c.at, unread.label("unread"))
+        select(rooms, members.c.seen_seq, room_heads.c.size, room_heads.c.at, _unread.label("unread"))
         .select_from(
             members.join(rooms, rooms.c.id == members.c.room).join(room_heads, room_heads.c.room == rooms.c.id)
         )
