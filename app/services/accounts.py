@@ -362,6 +362,7 @@ _PRESENT = "The present password is wrong. Nothing was changed."
 
 
 def actor_of(row: AccountRow) -> Actor:
+    """Return who acts where this account does."""
     return Actor(account=row.id, name=row.name, email=row.email, operator=row.operator)
 
 
@@ -397,6 +398,7 @@ async def _try_password(
 async def new_account(
     resources: Resources, email: str, name: str, password: str | None, *, operator: bool = False
 ) -> AccountRow:
+    """Return the row of a new account, checked, its password hashed; nothing is stored yet."""
     email, name = checked_email(email), checked_name(name)
     return AccountRow(
         id=id_from_bytes(resources.random_bytes(16)),
@@ -409,12 +411,14 @@ async def new_account(
 
 
 async def insert_account(tx: Tx, row: AccountRow) -> None:
+    """Store an account; AccountExists if its address has one."""
     if await rows.select_account_by_email(tx.conn, row.email) is not None:
         raise AccountExists(field="email")
     await rows.insert_account(tx.conn, row)
 
 
 def new_session(resources: Resources, client: Client, account: str = "") -> tuple[SessionRow, str]:
+    """Return a new browser session and the secret that its cookie carries; nothing is stored yet."""
     now = resources.clock.real_now()
     session = SessionRow(
         id=id_from_bytes(resources.random_bytes(16)),
@@ -448,6 +452,7 @@ async def insert_link(
     side: str | None = None,
     invited_by: str | None = None,
 ) -> str:
+    """Store a one-time link and return its secret, which is kept as a digest only."""
     secret = new_secret(resources)
     now = resources.clock.real_now()
     link = LinkRow(

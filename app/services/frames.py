@@ -208,6 +208,7 @@ async def looks(resources: Resources, actor: Actor, room: str, seq: int) -> list
 
 
 async def make_due(tx: Tx, room: str, account: str, segment: int) -> None:
+    """Let the hour window of a segment be closed, or amended, anew."""
     hour = hour_of_segment(segment)
     await update_hours_dirty(tx.conn, room, account, hour, hour)
 

@@ -26,6 +26,7 @@ GOES_ON = (UNHEARD, SILENT)  # ends that a tracker which was away may not have k
 
 
 async def freelancer_of(resources: Resources, actor: Actor, room: str) -> tuple[RoomInfo, Member]:
+    """Return a room and the actor's membership as its freelancer; NotMember if there is none."""
     try:
         info = await room_info(resources, room)
     except NotFound:
@@ -37,6 +38,7 @@ async def freelancer_of(resources: Resources, actor: Actor, room: str) -> tuple[
 
 
 async def session_of(resources: Resources, actor: Actor, session: str) -> SessionRow:
+    """Return the actor's own session; UnknownSession if there is none."""
     session = checked_uuid(session, "session")
     async with resources.database.read() as conn:
         row = await rows.select_session(conn, session)
@@ -46,17 +48,20 @@ async def session_of(resources: Resources, actor: Actor, session: str) -> Sessio
 
 
 def check_in_session(row: SessionRow, at: int, field: str) -> None:
+    """Check that `at` lies in a session; OutsideSession, naming `field`, if it does not."""
     over = row.ended_at is not None and row.ended_by not in GOES_ON and at > row.ended_at
     if at < row.started_at or over:
         raise OutsideSession(field=field)
 
 
 async def append_event(tx: Tx, room: str, event: EntryBody) -> Entry:
+    """Append what the system says of a session."""
     kind, body = body_of(event)
     return await tx.append(Draft(room, kind, SYSTEM, body))
 
 
 async def end_session(tx: Tx, info: RoomInfo, row: SessionRow, at: int, reason: str, ended_by: str) -> None:
+    """End a session at `at`: `reason` is for the record, `ended_by` says whether it may go on."""
     member = info.member_of(row.account)
     assert member is not None, "members never leave"
     await append_event(tx, row.room, TrackingStopped(member.by, row.id, instant_text(at), reason))
