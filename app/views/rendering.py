@@ -24,6 +24,11 @@ ROOT = Path(__file__).resolve().parents[2]
 TEMPLATES = ROOT / "templates"
 STATIC = ROOT / "static"
 HUES = 6  # colours of avatars in app.css
+VERSIONS = {
+    path.name: sha256(path.read_bytes()).hexdigest()[:10]
+    for path in STATIC.iterdir()
+    if path.suffix in (".css", ".svg")
+}
 
 
 @cache
@@ -34,8 +39,7 @@ def static(path: str) -> str:
     """
     if path.startswith("js/"):
         return f"/static/{path}"
-    version = sha256((STATIC / path).read_bytes()).hexdigest()[:10]
-    return f"/static/{path}?v={version}"
+    return f"/static/{path}?v={VERSIONS[path]}"
 
 
 @cache
@@ -106,7 +110,7 @@ def hue(by: str) -> int:
 
 
 def environment() -> Environment:
-    """Return a fresh environment; the process uses the one of `ENVIRONMENT`."""
+    """Return a fresh environment that has read nothing yet; the process uses the one of `ENVIRONMENT`."""
     made = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -123,7 +127,15 @@ def environment() -> Environment:
     return made
 
 
-ENVIRONMENT = environment()
+def _loaded() -> Environment:
+    """Return the environment with every template compiled: no request reads a file."""
+    made = environment()
+    for name in made.list_templates(extensions=["html"]):
+        made.get_template(name)
+    return made
+
+
+ENVIRONMENT = _loaded()
 
 
 @cache

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gzip
 from dataclasses import dataclass
-from functools import cache
 from hashlib import sha256
 
 from starlette.requests import Request
@@ -38,8 +37,7 @@ class StaticFile:
     etag: str
 
 
-@cache
-def _files() -> dict[str, StaticFile]:
+def _read() -> dict[str, StaticFile]:
     """Return every file of `static/` by its path: some 400 KiB."""
     found = {}
     for path in STATIC.rglob("*"):
@@ -51,10 +49,13 @@ def _files() -> dict[str, StaticFile]:
     return found
 
 
+FILES = _read()  # when the module is imported: no request reads a file
+
+
 async def serve_static(request: Request) -> Response:
     """Answer `GET /static/<path>`."""
     path = request.path_params["path"]
-    file = _files().get(path)
+    file = FILES.get(path)
     if file is None:
         raise NotFound()
     lasting = "v" in request.query_params or path.startswith("vendor/")

@@ -20,7 +20,7 @@ function sum() {
     if (shown) shown.textContent = hours(doc + trk);
     all += doc + trk;
     documented += doc;
-    if (doc + trk) unfold(row);
+    if (row.querySelector(".seg:not(.empty)")) unfold(row);
   }
   first ??= {all, documented};
   add("[data-day-total]", all - first.all);

@@ -1,0 +1,87 @@
+"""Work View in a real browser: a cell fills while one watches, the picture opens large, a note reaches the room."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.async_api import expect
+
+from app.domain.timerange import segment_of
+from app.services.clock import ManualClock
+from tests.browser.conftest import OpenPage
+from tests.builders import Pair
+from tests.live import Live
+from tests.work import MINUTE, Shift, picture
+
+pytestmark = pytest.mark.browser
+
+
+async def _shift(live: Live, pair: Pair, minutes_ago: int = 26) -> Shift:
+    """A session that began some minutes ago, by the server's clock."""
+    clock = ManualClock(live.resources.clock.record_now())
+    started = clock.now - minutes_ago * MINUTE
+    return await Shift(live.resources, pair.freelancer, pair.room, clock).start("Booking form", at=started)
+
+
+async def test_a_cell_fills_while_a_client_watches(open_page: OpenPage, pair: Pair, live: Live) -> None:
+    dana = await open_page(pair.client, f"/rooms/{pair.room}/work-view")
+    await dana.live()
+    shift = await _shift(live, pair)
+    cell = dana.page.locator(f"#seg-{pair.room}-p2-{segment_of(shift.at)}")
+    await expect(dana.page.locator(f"#tracker-{pair.room}-p2")).to_contain_text("is working")
+    stored = await shift.frame(data=picture(7))
+    await expect(cell.locator("a.cell")).to_have_attribute("href", f"/rooms/{pair.room}/frames/{stored.seq}")
+    await expect(cell).to_have_class("seg ready", timeout=10_000)
+    await expect(cell.locator("img")).to_have_js_property("complete", True)
+    assert await cell.locator("img").evaluate("img => img.naturalWidth") == 160, "the picture, not a broken one"
+    await shift.work(6 * MINUTE, keep_clock=True)
+    row = cell.locator("xpath=..")
+    await expect(row.locator("[data-sum]")).to_have_text("0.1 h")
+    await expect(dana.page.locator("[data-day-total]")).to_have_text("0.1 h")
+
+
+async def test_the_picture_opens_large_and_a_note_on_it_reaches_the_room(
+    open_page: OpenPage, pair: Pair, live: Live
+) -> None:
+    shift = await _shift(live, pair)
+    first = await shift.frame(data=picture(1))
+    await shift.work(13 * MINUTE, keep_clock=True)
+    second = await shift.frame(data=picture(2))
+    ana = await open_page(pair.freelancer, f"/rooms/{pair.room}")
+    dana = await open_page(pair.client, f"/rooms/{pair.room}/work-view")
+    await dana.live()
+    await ana.live()
+    await dana.page.locator(f"a.cell[href$='/frames/{first.seq}']").click()
+    dialog = dana.page.locator("#frame")
+    await expect(dialog.locator(".frame-view")).to_have_attribute("data-seq", str(first.seq))
+    await dana.page.keyboard.press("ArrowRight")
+    await expect(dialog.locator(".frame-view")).to_have_attribute("data-seq", str(second.seq))
+    await dialog.get_by_label("Note to Ana").fill("Could the picker start on Monday?")
+    await dialog.get_by_role("button", name="Write the note").click()
+    await expect(dialog.locator(".log")).to_contain_text("Could the picker start on Monday?")
+    await expect(ana.page.locator(".log .fb")).to_contain_text("Could the picker start on Monday?")
+    await expect(dana.page.locator(f"#chat-{pair.room}")).to_contain_text("Could the picker start on Monday?")
+    await dana.page.keyboard.press("Escape")
+    await expect(dialog).not_to_be_visible()
+
+
+async def test_a_deleted_frame_is_gone_from_open_pages_at_once(open_page: OpenPage, pair: Pair, live: Live) -> None:
+    shift = await _shift(live, pair)
+    stored = await shift.frame(data=picture(3))
+    dana = await open_page(pair.client, f"/rooms/{pair.room}/work-view")
+    room = await open_page(pair.client, f"/rooms/{pair.room}")
+    ana = await open_page(pair.freelancer, f"/rooms/{pair.room}/frames/{stored.seq}")
+    await dana.live()
+    await room.live()
+    await ana.page.get_by_text("Delete this frame").click()
+    await ana.page.get_by_role("button", name="Delete the frame and its time").click()
+    cell = dana.page.locator(f"#seg-{pair.room}-p2-{segment_of(shift.at)}")
+    await expect(cell).to_contain_text("deleted by Ana")
+    await expect(cell.locator("img")).to_have_count(0)
+    await expect(room.page.locator(f"#f-{pair.room}-{stored.seq}")).to_contain_text("deleted")
+
+
+async def test_the_clock_of_the_page_can_be_ones_own(open_page: OpenPage, pair: Pair) -> None:
+    dana = await open_page(pair.client, f"/rooms/{pair.room}/work-view", timezone_id="Asia/Tokyo")
+    await dana.page.get_by_role("link", name="My time").click()
+    assert await dana.page.evaluate("document.documentElement.dataset.zone") == "Asia/Tokyo"
+    await expect(dana.page.locator("p.mute").first).to_contain_text("times in your zone")
