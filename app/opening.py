@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import structlog
@@ -22,7 +22,7 @@ from app.services.clock import Clock, SystemClock
 from app.services.resources import Resources
 from app.storage.blobs import Blobs
 from app.storage.engine import open_database
-from app.storage.keys import ReleasedSizes, load_signer
+from app.storage.keys import ReleasedSizes, Signer, load_signer
 from app.storage.migrate import migrate
 
 log = structlog.get_logger()
@@ -40,14 +40,13 @@ async def open_resources(
     Raises:
         SettingsError: if another server holds the data folder.
     """
-    settings.data.mkdir(parents=True, exist_ok=True)
     clock = clock or SystemClock()
-    with _data_lock(settings):
-        await asyncio.to_thread(migrate, database_url(settings))
-        key_file = Path(settings.key_file) if settings.key_file else settings.data / "key"
-        signer = await asyncio.to_thread(load_signer, key_file, settings.origin_name)
-        released = await asyncio.to_thread(ReleasedSizes, key_file.with_name(key_file.name + ".released"))
-        database = await open_database(database_url(settings), clock, os.urandom, publish)
+    lock = await asyncio.to_thread(_lock_data, settings)
+    try:
+        url = database_url(settings)
+        await asyncio.to_thread(migrate, url)
+        signer, released = await asyncio.to_thread(_load_keys, settings)
+        database = await open_database(url, clock, os.urandom, publish)
         resources = Resources(
             settings=settings,
             database=database,
@@ -66,6 +65,8 @@ async def open_resources(
         finally:
             await database.close()
             await asyncio.to_thread(resources.blobs.close)
+    finally:
+        os.close(lock)
 
 
 def database_url(settings: Settings) -> str:
@@ -78,22 +79,24 @@ async def _enqueue_nothing(task: str, key: str) -> bool:
     return False
 
 
-@contextmanager
-def _data_lock(settings: Settings) -> Iterator[None]:
-    """Hold the data folder for this process, where SQLite lies in it.
+def _load_keys(settings: Settings) -> tuple[Signer, ReleasedSizes]:
+    key_file = Path(settings.key_file) if settings.key_file else settings.data / "key"
+    signer = load_signer(key_file, settings.origin_name)
+    return signer, ReleasedSizes(key_file.with_name(key_file.name + ".released"))
+
+
+def _lock_data(settings: Settings) -> int:
+    """Make the data folder, only ours to read, and hold it where SQLite lies in it; return what to close at the end.
 
     Raises:
         SettingsError: if another process holds it.
     """
-    if database_url(settings).startswith("postgresql"):
-        yield
-        return
+    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(settings.data / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        try:
+        if not database_url(settings).startswith("postgresql"):
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise SettingsError(f"Another server uses the data folder {settings.data}. Stop it first.") from None
-        yield
-    finally:
+    except BlockingIOError:
         os.close(descriptor)
+        raise SettingsError(f"Another server uses the data folder {settings.data}. Stop it first.") from None
+    return descriptor
