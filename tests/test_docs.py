@@ -164,6 +164,14 @@ def test_every_message_of_the_server_is_documented(sources: list[str], pattern: 
     assert sent <= rows_of(text_of("docs/protocol.md"), heading).keys()
 
 
+def test_every_event_for_one_account_is_documented() -> None:
+    modules = [*(ROOT / "app/services").glob("*.py"), *(ROOT / "realtime").glob("*.py")]
+    sent = set(re.findall(r'AccountEvent\(\s*[\w.]+, "(\w+)"', "".join(path.read_text() for path in modules)))
+    assert len(sent) > 1
+    told = rows_of(text_of("docs/protocol.md"), "### What the server sends")["me"][1]
+    assert sent <= set(re.findall(r"`(\w+)`", told))
+
+
 def test_every_state_of_a_cell_and_every_mark_is_documented() -> None:
     page = text_of("docs/protocol.md")
     assert [word for word in (*CellState, *FrameMark) if f"`{word}`" not in page] == []
