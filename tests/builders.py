@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from app.domain.errors import NotFound
 from app.services import accounts, workrooms
 from app.services.access import Actor
 from app.services.resources import Resources
@@ -31,7 +32,7 @@ async def build_pair(resources: Resources, title: str = "Harbour booking site", 
         email = f"{name.lower().replace(' ', '.')}@example.org"
         try:
             people.append(await accounts.account_of_email(resources, email))
-        except accounts.NotFound:
+        except NotFound:
             people.append(await build_account(resources, name))
     client, freelancer = people
     room = await workrooms.open_room(resources, client.account, freelancer.account, title, **options)  # type: ignore[arg-type]
