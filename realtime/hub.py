@@ -28,6 +28,7 @@ from app.domain.live import (
     TrackerState,
     Typing,
 )
+from app.domain.record import Entry
 from app.domain.workrooms import WRITTEN_BY_PEOPLE, RoomInfo
 from realtime.fastlane import Lane
 from realtime.protocol import account_frame, entry_frame, live_frame, snapshot_frame
@@ -254,14 +255,17 @@ class Hub:
                 channel.forget_snapshots()
             self.schedule_flush(channel)
         if entry.kind in WRITTEN_BY_PEOPLE:
-            self._tell_members(channel.room if channel is not None else self._room_of(entry.room), entry.by)
+            self._tell_members(entry, channel)
 
-    def _tell_members(self, room: RoomInfo | None, by: str) -> None:
-        """Note that the unread count of a room changed for its members (but `by`) who look at something else."""
+    def _tell_members(self, entry: Entry, channel: Channel | None) -> None:
+        """Note that the unread count of a room changed for its other members who look at something else."""
+        room = channel.room if channel is not None else self._room_of(entry.room)
+        here = channel.here if channel is not None else {}
         for member in room.members.values() if room is not None else ():
             viewers = self.accounts.get(member.account)
-            if viewers and member.by != by and any(member.room not in v.subscriptions for v in viewers):
-                self.unread_changed(member.account, member.room)
+            # Counted, not looked for: with a thousand viewers a look at each would cost more than their writes.
+            if viewers and member.by != entry.by and len(viewers) > here.get(member.account, 0):
+                self.unread_changed(member.account, entry.room)
 
     def _tell_reader(self, event: Seen) -> None:
         """Let the other pages of who read a room show that it is read."""
