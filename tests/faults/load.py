@@ -117,19 +117,25 @@ class Sayer:
 
 
 class Framer:
-    """A tracker that sends frames of one long session at a steady pace. `acknowledged` holds ids of frames."""
+    """A tracker that reports one long session at a steady pace: for each segment a tick and a frame.
+
+    `acknowledged` holds ids of frames, `ticked` the `n` of ticks.
+    """
 
     def __init__(self, server: ServerProcess, place: Workplace, at: int) -> None:
         self.acknowledged: set[str] = set()
+        self.ticked: set[int] = set()
         self.decoded: set[str] = set()
         self.waiting: dict[str, bytes] = {}
+        self.waiting_ticks: dict[int, dict[str, Any]] = {}
         self.refused: Counter[str] = Counter()
+        self.session = str(uuid.uuid4())
         self.room = place.room
         self._server = server
         self._token = place.device_token
-        self._session = str(uuid.uuid4())
         self._at = at
         self._segments = itertools.count(at // SEGMENT_MS)
+        self._numbers = itertools.count(10)  # those before are of the greeting
         self._welcomed = asyncio.Event()
 
     @asynccontextmanager
@@ -139,7 +145,7 @@ class Framer:
         async with connected(self._server.agent_url, self._token) as connection:
             receiving = asyncio.create_task(self._receive(connection))
             await _send(connection, {"t": "hello", "device": "desk", "n": 1})
-            start = {"session": self._session, "room": self.room, "at": instant_text(self._at)}
+            start = {"session": self.session, "room": self.room, "at": instant_text(self._at)}
             await _send(connection, {"t": "start", "n": 2, **start})
             try:
                 async with asyncio.timeout(SETTLE_SECONDS_MAX):
@@ -166,16 +172,22 @@ class Framer:
     async def settle(self) -> None:
         """Send again what was not acknowledged, and wait until it is."""
         async with asyncio.timeout(SETTLE_SECONDS_MAX), self.tracking() as connection:
+            for tick in list(self.waiting_ticks.values()):
+                await _send(connection, tick)
             for message in list(self.waiting.values()):
                 await connection.send(message)
-            while self.waiting:
+            while self.waiting or self.waiting_ticks:
                 await asyncio.sleep(BEAT_SECONDS)
 
     async def send_frame(self, connection: ClientConnection) -> str:
-        """Send a frame of the next segment; return its id."""
-        segment = next(self._segments)
+        """Send the first minute of the next segment, and its frame; return the frame's id."""
+        segment, n = next(self._segments), next(self._numbers)
+        begin = segment * SEGMENT_MS
+        minute = {"from": instant_text(begin), "to": instant_text(begin + 60_000)}
+        self.waiting_ticks[n] = {"t": "tick", "n": n, "session": self.session, "documented": True, **minute}
+        await _send(connection, self.waiting_ticks[n])
         data = pictures()[segment % PICTURES]
-        head = header(self._session, segment * SEGMENT_MS + 60_000, data)
+        head = header(self.session, begin + 30_000, data)
         self.waiting[head.id] = frame_message(head, data)
         await connection.send(self.waiting[head.id])
         return head.id
@@ -190,6 +202,9 @@ class Framer:
                     case "ack" if "id" in message:
                         self.waiting.pop(message["id"], None)
                         self.acknowledged.add(message["id"])
+                    case "ack":
+                        self.waiting_ticks.pop(message["n"], None)
+                        self.ticked.add(message["n"])
                     case "frame_ok":
                         self.decoded.add(message["id"])
                     case "refused":

@@ -181,7 +181,7 @@ class ServerProcess:
 
     def child(self, name: str) -> int | None:
         """Return the child that runs the program `name`, if one does."""
-        return next((child for child in self.children() if _command(child).startswith(name)), None)
+        return next((child for child in self.children() if _name(child).startswith(name)), None)
 
     def resident_bytes(self) -> int:
         """Return how much memory the server holds."""
@@ -205,12 +205,10 @@ class ServerProcess:
         return [line for line in lines if any(sign in line for sign in signs)]
 
 
-def _command(pid: int) -> str:
+def _name(pid: int) -> str:
     try:
-        return (
-            Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").rpartition("/")[2]
-        )
-    except FileNotFoundError:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except (FileNotFoundError, ProcessLookupError):
         return ""
 
 

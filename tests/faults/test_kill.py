@@ -9,7 +9,9 @@ import asyncio
 import os
 import random
 import signal
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -31,6 +33,7 @@ class Load:
 
     def __init__(self, server: ServerProcess, places: list[Workplace]) -> None:
         first = places[0]
+        self.data = server.data
         at = (time.time_ns() // 1_000_000 - 10 * DAY_MS) // SEGMENT_MS * SEGMENT_MS
         tokens = (first.client_token, first.freelancer_token) * 2
         self.sayers = [Sayer(server, token, first.room) for token in tokens]
@@ -62,6 +65,10 @@ class Load:
         for ledger, framer in zip(self.ledgers, self.framers, strict=True):
             await ledger.read_on()
             ledger.check(self.sayers if ledger is self.ledgers[0] else [], [framer])
+            query = "SELECT count(*), count(DISTINCT start) FROM ticks WHERE session = ?"
+            with closing(sqlite3.connect(self.data / "workroom.sqlite3")) as database:
+                stored, different = database.execute(query, (framer.session,)).fetchone()
+            assert len(framer.ticked) <= stored == different
 
     def unanswered(self) -> int:
         waiting = [sayer.waiting for sayer in self.sayers] + [framer.waiting for framer in self.framers]
