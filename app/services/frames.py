@@ -132,7 +132,10 @@ async def delete(resources: Resources, actor: Actor, frame: str) -> None:
 
 
 async def erase_due_blobs(resources: Resources) -> int:
-    """Destroy the pictures of deleted and replaced frames; return how many. Safe to repeat after a crash."""
+    """Destroy the pictures of deleted and replaced frames, and what the database still holds of erased bodies.
+
+    Return how many pictures. Safe to repeat after a crash.
+    """
     async with resources.database.read() as conn:
         due = [
             row.id
@@ -148,6 +151,7 @@ async def erase_due_blobs(resources: Resources) -> int:
             await rows.update_frames_erased(tx.conn, due, now)
 
         await resources.database.writer.run(work)
+    await resources.database.writer.scrub()
     return len(due)
 
 

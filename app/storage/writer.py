@@ -138,6 +138,7 @@ class Tx:
         await self.flush()
         await self.conn.execute(delete(disclosures).where(disclosures.c.room == room, disclosures.c.seq == seq))
         await self.conn.execute(insert(erasures).values(room=room, seq=seq, tombstone=tombstone))
+        self._writer.has_erased = True
 
     async def open_record(self, room: str) -> None:
         """Begin the record of a new room."""
@@ -249,6 +250,7 @@ class Writer:
         self.random_bytes = random_bytes
         self.refused_rooms: dict[str, WorkroomError] = {}
         self.commits = 0
+        self.has_erased = True  # whether bytes of erased content may still lie in the WAL or in dead rows
         self._engine = engine
         self._shared = dialect == "postgresql"  # other processes may append: heads are read under a lock each time
         self._clock = clock
@@ -258,6 +260,7 @@ class Writer:
         self._heads: OrderedDict[str, Head] = OrderedDict()
         self._closing = False
         self._task: asyncio.Task[None] | None = None
+        self._scrubbed: asyncio.Future[None] | None = None
 
     async def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name="writer")
@@ -290,6 +293,16 @@ class Writer:
         self._put(_Unit(future, rooms, None, work))
         return await asyncio.shield(future)
 
+    async def scrub(self) -> None:
+        """Destroy what erased content left behind: a truncating WAL checkpoint, or VACUUM (RECORD, "Erasing").
+
+        It runs between two commits, since one connection alone may checkpoint.
+        """
+        if self.has_erased:
+            self._scrubbed = asyncio.get_running_loop().create_future()
+            self._waiting.set()
+            await asyncio.shield(self._scrubbed)
+
     def _put(self, unit: _Unit) -> None:
         if self._closing:
             raise Busy("The server is stopping. Nothing was written; try again in a moment.")
@@ -302,23 +315,40 @@ class Writer:
         connection: AsyncConnection | None = None
         while True:
             await self._waiting.wait()
-            if not self._queue:
+            if not self._queue and self._scrubbed is None:
                 if self._closing:
                     break
                 self._waiting.clear()
                 continue
+            scrubbed, self._scrubbed = self._scrubbed, None
             batch = [self._queue.popleft() for _ in range(min(len(self._queue), UNITS_PER_COMMIT_MAX))]
             try:
                 if connection is None:
                     connection = await self._engine.connect()
-                await self._commit(connection, batch)
+                if batch:
+                    await self._commit(connection, batch)
+                if scrubbed is not None:
+                    await self._scrub_now(connection)
             except Exception as error:  # the edge: whatever the database says, the writer goes on
                 self._heads.clear()
                 log.error("commit failed", error=repr(error))
                 connection = await self._discard(connection)
                 _fail(batch, Unavailable())
+            if scrubbed is not None:
+                scrubbed.set_result(None)  # what failed is tried again by the next sweep: has_erased is still set
         if connection is not None:
             await connection.close()
+
+    async def _scrub_now(self, connection: AsyncConnection) -> None:
+        raw = (await connection.get_raw_connection()).driver_connection  # neither statement runs in a transaction
+        assert raw is not None
+        if self._shared:
+            await raw.set_autocommit(True)
+            await raw.execute("VACUUM disclosures")
+            await raw.set_autocommit(False)
+        else:
+            await raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self.has_erased = False
 
     async def _discard(self, connection: AsyncConnection | None) -> AsyncConnection | None:
         """Roll back; a connection that cannot even do that is given up."""

@@ -278,3 +278,20 @@ def test_bodies_are_stored_as_canonical_json() -> None:
 
     for body in ({"text": 'é\u2028\u0007\n"', "b": [1, True, None], "a": {"z": -5, "y": ""}}, {"text": "\x7f🙂"}):
         assert canonical(body) == rfc8785.dumps(body)
+
+
+async def test_erased_bytes_are_gone_from_the_files_of_the_database(resources: Resources) -> None:
+    pair = await build_pair(resources)
+    secret = "correct-horse-battery-staple"
+    said = await record.append(resources, pair.client, pair.room, "message", {"text": secret})
+
+    async def erase(tx: Tx) -> None:
+        tombstone = await tx.append(Draft(pair.room, "correction", "p1", {"text": "gone"}, ref=said.seq))
+        await tx.erase(pair.room, said.seq, tombstone.seq)
+
+    await resources.database.writer.run(erase, rooms=(pair.room,))
+    await resources.database.writer.scrub()
+    assert not resources.database.writer.has_erased
+    if resources.database.dialect == "sqlite":
+        for file in resources.settings.data.glob("workroom.sqlite3*"):
+            assert secret.encode() not in file.read_bytes(), file.name
