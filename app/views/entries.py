@@ -6,7 +6,7 @@ Rule 2: JSON is what the API and the json view give: `{"seq","kind","by","at","r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -48,21 +48,33 @@ def correction_mark(room: str, correction: int) -> Markup:
     )
 
 
-def entry_rows(entries: Sequence[Entry], room: RoomInfo, ready: Iterable[int] = ()) -> list[Markup]:
+def entry_rows(
+    entries: Sequence[Entry],
+    room: RoomInfo,
+    fates: Mapping[int, str] | None = None,
+    corrections: Mapping[int, Iterable[int]] | None = None,
+) -> list[Markup]:
     """Return the rows of a page, each as it stands after all entries of the page.
 
-    `ready` are the seqs of frames whose thumbnails are there.
+    What entries beyond the page say of these is handed in by seq: `fates` of frames (`ready`, `deleted` …), and
+    the `corrections` of entries, oldest first.
     """
-    fates = dict.fromkeys(ready, "ready")
-    marks: dict[int, tuple[Markup, ...]] = {}
+    became = {entry.ref: FATES[entry.kind] for entry in entries if entry.kind in FATES} | dict(fates or {})
+    corrected: dict[int, list[int]] = {}
     for entry in entries:
-        if entry.ref is None:
-            continue
-        if entry.kind in FATES:
-            fates[entry.ref] = FATES[entry.kind]
-        elif entry.kind == "correction":
-            marks[entry.ref] = (*marks.get(entry.ref, ()), correction_mark(room.id, entry.seq))
-    return [entry_row(entry, room, fates.get(entry.seq), marks.get(entry.seq, ())) for entry in entries]
+        if entry.kind == "correction" and entry.ref is not None:
+            corrected.setdefault(entry.ref, []).append(entry.seq)
+    for seq, later in (corrections or {}).items():
+        corrected[seq] = sorted({*later, *corrected.get(seq, ())})
+    return [
+        entry_row(
+            entry,
+            room,
+            became.get(entry.seq),
+            tuple(correction_mark(room.id, seq) for seq in corrected.get(entry.seq, ())),
+        )
+        for entry in entries
+    ]
 
 
 def entry_json(entry: Entry) -> dict[str, Any]:

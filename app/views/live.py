@@ -32,7 +32,7 @@ from app.views.cells import cell_html, total_of_body
 from app.views.entries import PEOPLES_KINDS, correction_mark, entry_row, sentence
 from app.views.presence import last_html, proof_html, seen_html, typing_html, who_html
 from app.views.rendering import macro
-from app.views.rows import FATES, first_name
+from app.views.rows import FATES, TILE_OF, first_name
 from app.views.trackers import now_html, tracker_html
 
 
@@ -50,13 +50,23 @@ def _tile_content(room: RoomInfo, seq: int, by: str, state: str) -> str:
     return _upsert(f"f-{room.id}-{seq}", tile)
 
 
-def timeline_content(entry: Entry, room: RoomInfo) -> str:
-    """Return the row of an entry, and what it changes about the row that it refers to."""
-    row = f'<hx-upsert hx-target="#log-{room.id}" key="data-seq" sort>{entry_row(entry, room)}</hx-upsert>'
+def _correction_content(entry: Entry, room: RoomInfo) -> str:
+    """Return the mark that a corrected entry gets; "" for other kinds."""
+    if entry.kind != "correction" or entry.ref is None:
+        return ""
+    return _upsert(f"e-{room.id}-{entry.ref}>.c", correction_mark(room.id, entry.seq))
+
+
+def timeline_content(entry: Entry, room: RoomInfo, cells: Sequence[Cell] = ()) -> str:
+    """Return the row of an entry, and what it changes about the row that it refers to.
+
+    `cells` are those that it changed, as they are now: a frame of a replay may have its thumbnail already.
+    """
+    fate = next((TILE_OF.get(cell.state) for cell in cells if cell.frame_seq == entry.seq), None)
+    row = f'<hx-upsert hx-target="#log-{room.id}" key="data-seq" sort>{entry_row(entry, room, fate)}</hx-upsert>'
+    row += _correction_content(entry, room)
     if entry.ref is None:
         return row
-    if entry.kind == "correction":
-        return row + _upsert(f"e-{room.id}-{entry.ref}>.c", correction_mark(room.id, entry.seq))
     if entry.kind in FATES:
         member = entry.body["member"] if entry.body else entry.by
         return row + _tile_content(room, entry.ref, member, FATES[entry.kind])
@@ -73,6 +83,7 @@ def workview_content(event: Appended, room: RoomInfo) -> str:
         parts.append(_partial(target, total_of_body(room.id, entry.body), "outerMorph"))
     if entry.kind in PEOPLES_KINDS:
         parts.append(f'<hx-upsert hx-target="#chat-{room.id}" key="data-seq" sort>{entry_row(entry, room)}</hx-upsert>')
+        parts.append(_correction_content(entry, room))
     return "".join(parts)
 
 
@@ -121,7 +132,7 @@ def live_content(view: str, event: Event, room: RoomInfo) -> str:
         case CellChanged(cell=cell):
             if view == "workview":
                 return _cell_content(cell, room) + _last_frame_content(cell, room)
-            return _thumbnail_content(cell, room) if view == "timeline" else ""
+            return _thumbnail_content(cell, room) if view == "timeline" else _last_frame_content(cell, room)
         case TrackerChanged(state=state):
             return _tracker_content(state, room)
         case Presence(here=here):

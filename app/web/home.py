@@ -37,12 +37,15 @@ async def show_home(request: Request) -> Response:
     rooms: list[dict[str, Any]] = []
     for index, summary in enumerate(summaries):
         info = summary.info
+        framed = next((t for t in states.get(info.id, []) if t.on and t.last_frame_seq is not None), None)
         rooms.append(
             {
                 "info": info,
                 "member": summary.member,
                 "unread": summary.unread,
                 "others": others(info, summary.member),
+                "frame": framed.last_frame_seq if framed else None,
+                "frame_by": framed.by if framed else "",
                 "last": words[index] if index < len(words) else Markup(""),
                 "who": who_html(info, ()),
                 "pills": [now_html(state, info) for state in states.get(info.id, [])],

@@ -107,6 +107,7 @@ async def show_day(request: Request) -> Response:
         "week": _week(days, on, local_day(now, ZoneInfo(room.time_zone))),
         "week_total_ms": sum(d.week_ms for d in days),
         "head": summary.head,
+        "now": now,
         "chat": await _chat(looking),
     }
     return HTMLResponse(page("workview.html", request=request, actor=actor, **context))
@@ -194,7 +195,12 @@ def _pixels(milliseconds: int) -> int:
 async def _chat(looking: Looking) -> list[Markup]:
     found = await record.page(looking.resources, looking.actor, looking.room.id, limit=CHAT_SEARCHED)
     said = [entry for entry in found.entries if entry.kind in PEOPLES_KINDS]
-    return entry_rows(said[-CHAT_SHOWN:], looking.room)
+    return await _said_rows(looking, said[-CHAT_SHOWN:])
+
+
+async def _said_rows(looking: Looking, said: list[Entry]) -> list[Markup]:
+    later = await record.later(looking.resources, looking.room.id, said)
+    return entry_rows(said, looking.room, corrections=later.corrections)
 
 
 # One frame
@@ -295,7 +301,7 @@ async def _said_meanwhile(looking: Looking, entry: Entry) -> list[Markup]:
     )
     segment = segment_of(_taken_at(entry))
     said = [e for e in found.entries if e.kind in PEOPLES_KINDS and (e.ref == entry.seq or segment_of(e.at) == segment)]
-    return entry_rows(said, looking.room)
+    return await _said_rows(looking, said)
 
 
 async def delete_frame(request: Request) -> Response:

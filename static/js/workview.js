@@ -25,11 +25,13 @@ function sum() {
   first ??= {all, documented};
   add("[data-day-total]", all - first.all);
   add("[data-day-documented]", documented - first.documented);
+  add(".week [aria-current] b", all - first.all);
+  add("[data-week-total]", all - first.all);
 }
 
 function add(selector, change) {
   const shown = document.querySelector(selector);
-  if (shown && change) shown.textContent = hours(+shown.dataset.ms + change);
+  if (shown && change) shown.textContent = hours(+shown.dataset.ms + change).replace(shown.hasAttribute("data-bare") ? " h" : "", "");
 }
 
 function unfold(row) { // an hour that was empty and is not any more comes out of its fold
