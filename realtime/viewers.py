@@ -60,7 +60,6 @@ class Viewers:
         self.authenticate = authenticate
         self.sessions: set[ViewerSession] = set()
         self.by_address: dict[str, int] = {}
-        self.allowances: dict[str, Allowance] = {}
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -86,17 +85,6 @@ class Viewers:
             or self.by_address.get(address, 0) >= settings.connections_per_address_max
         )
 
-    def take_say(self, account: str) -> None:
-        """Count a say against the account's allowance.
-
-        Raises:
-            TooMany: if there is none left.
-        """
-        allowance = self.allowances.get(account)
-        if allowance is None:
-            allowance = self.allowances[account] = Allowance(self.resources.settings.says_per_second_max)
-        allowance.take(asyncio.get_running_loop().time())
-
     async def _tend(self) -> None:
         """Heartbeats, spread over their interval, and the end of connections that do not move."""
         beat = 0
@@ -107,31 +95,6 @@ class Viewers:
                 if session.beat == beat:
                     session.send_heartbeat()
             self.hub.drop_stalled()
-            if beat == 0:  # whoever said nothing for an interval has a full allowance again
-                self.allowances.clear()
-
-
-class Allowance:
-    """A token bucket: `rate` a second, twice that at once."""
-
-    __slots__ = ("at", "left", "rate")
-
-    def __init__(self, rate: int) -> None:
-        self.rate = rate
-        self.left = 2.0 * rate
-        self.at = 0.0
-
-    def take(self, now: float) -> None:
-        """Take one.
-
-        Raises:
-            TooMany: if none is left.
-        """
-        self.left = min(2.0 * self.rate, self.left + (now - self.at) * self.rate)
-        self.at = now
-        if self.left < 1:
-            raise TooMany()
-        self.left -= 1
 
 
 class ViewerSession:
@@ -241,7 +204,6 @@ class ViewerSession:
         if member is None:
             self._wait(message)
             return
-        self.viewers.take_say(self.actor.account)
         if self.unanswered >= UNANSWERED_MAX:
             raise Busy()
         future = record.submit(self.viewers.resources, member, message.kind, message.body, None, message.cid)
@@ -307,7 +269,6 @@ class ViewerSession:
                 await member_of(resources, self.actor, room)
                 await self.viewers.replay.join(self.viewer, room, after)
             case Say():
-                self.viewers.take_say(self.actor.account)
                 entry = await record.append(
                     resources, self.actor, message.room, message.kind, message.body, message.ref, message.cid
                 )

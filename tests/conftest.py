@@ -46,7 +46,9 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 def settings(tmp_path: Path, database_url: str) -> Settings:
-    return Settings(data=tmp_path / "data", database_url=database_url, origin="test.example")
+    return Settings(
+        data=tmp_path / "data", database_url=database_url, origin="test.example", says_per_second_max=100_000
+    )
 
 
 @pytest.fixture

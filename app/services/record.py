@@ -7,6 +7,7 @@ Rule 2: what is refused writes nothing and says which field.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -23,6 +24,7 @@ from app.services.checkpoints import covering_checkpoint
 from app.services.resources import Resources
 from app.services.segments import append_comment
 from app.storage import record as rows
+from app.storage.frames import select_frame_states
 from app.storage.writer import Tx
 
 PAGE_ENTRIES_MAX = 1000
@@ -36,9 +38,14 @@ class EntriesPage(Struct, frozen=True):
     head: int
 
 
-def checked_draft(
-    member: Member, kind: str, body: Any, ref: int | None, cid: str | None, known_head: int | None
-) -> Draft:
+class Later(Struct, frozen=True):
+    """What became of entries, by seq: the state of a frame, and the seqs of the corrections."""
+
+    frames: dict[int, str]
+    corrections: dict[int, list[int]]
+
+
+def checked_draft(member: Member, kind: str, body: Any, ref: int | None, cid: str | None) -> Draft:
     """Return the entry that a member wants to append, if role and schema allow it.
 
     Raises:
@@ -49,7 +56,7 @@ def checked_draft(
     check_may_write(member, kind)
     if ref is None and kind in REF_REQUIRED:
         raise InvalidBody(f"`ref` must name the entry that this `{kind}` is about.", field="ref")
-    if ref is not None and (ref < 0 or (known_head is not None and ref > known_head)):
+    if ref is not None and ref < 0:
         raise InvalidBody("`ref` must name an entry of this workroom.", field="ref")
     if cid is not None and len(cid) > CID_CHARS_MAX:
         raise TooLarge("An id may have 64 characters.", field="cid")
@@ -66,7 +73,8 @@ def submit(
     Raises:
         WorkroomError: whatever refuses it at once.
     """
-    draft = checked_draft(member, kind, body, ref, cid, None)
+    draft = checked_draft(member, kind, body, ref, cid)
+    resources.says.take(member.account, resources.clock.real_now())
     if kind == "comment":  # it changes cells
         return asyncio.ensure_future(append_comment(resources, draft))
     return resources.database.writer.submit(draft)
@@ -88,7 +96,8 @@ async def append(
         UnknownKind, InvalidBody, Forbidden, Conflict, Busy, Unavailable: see their sentences.
     """
     member = await member_of(resources, actor, room)
-    draft = checked_draft(member, kind, body, ref, cid, None)
+    draft = checked_draft(member, kind, body, ref, cid)
+    resources.says.take(member.account, resources.clock.real_now())
     if kind == "comment":
         return await append_comment(resources, draft)
     if ref is None:
@@ -131,6 +140,21 @@ async def page(
         else:
             found = await rows.select_before(connection, room, head + 1 if before is None else before, limit)
     return EntriesPage(found, head)
+
+
+async def later(resources: Resources, room: str, entries: Sequence[Entry]) -> Later:
+    """Return what later entries say of these, wherever they stand; for callers that have asked for access."""
+    taken = [entry.seq for entry in entries if entry.kind == "frame.taken"]
+    written = {entry.seq for entry in entries if entry.kind != "frame.taken"}
+    frames: dict[int, str] = {}
+    corrections: dict[int, list[int]] = {}
+    async with resources.database.read() as connection:
+        if taken:
+            frames = await select_frame_states(connection, room, taken)
+        if written:
+            for ref, seq in await rows.select_corrections(connection, room, written):
+                corrections.setdefault(ref, []).append(seq)
+    return Later(frames, corrections)
 
 
 async def entry(resources: Resources, actor: Actor, room: str, seq: int) -> Entry:

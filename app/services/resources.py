@@ -9,7 +9,7 @@ from app.config import Settings
 from app.domain.live import Event
 from app.domain.workrooms import RoomInfo
 from app.services.clock import Clock
-from app.services.throttle import Throttle
+from app.services.throttle import Allowances, Throttle
 from app.services.trackers import Trackers
 from app.storage.blobs import Blobs
 from app.storage.engine import Database
@@ -23,7 +23,8 @@ class Resources:
     """`publish` takes events after commit; `enqueue` (task, key) hints to the worker and never fails.
 
     `rooms` caches what every page of a room needs; `services.access` fills it and drops what changed.
-    `throttle` counts attempts to sign in and to pair; `trackers` knows which sessions were heard of.
+    `throttle` counts attempts to sign in and to pair, `says` what an account writes; `trackers` knows which sessions
+    were heard of.
     """
 
     settings: Settings
@@ -37,7 +38,9 @@ class Resources:
     enqueue: Enqueue
     rooms: dict[str, RoomInfo] = field(default_factory=dict)
     throttle: Throttle = field(init=False)
+    says: Allowances = field(init=False)
     trackers: Trackers = field(default_factory=Trackers)
 
     def __post_init__(self) -> None:
         self.throttle = Throttle(self.settings.sign_in_attempts_max)
+        self.says = Allowances(self.settings.says_per_second_max)

@@ -15,6 +15,28 @@ SIGN_IN_WINDOW_MS = 15 * MINUTE_MS
 KEYS_MAX = 20_000  # about 4 MiB; an attacker with more addresses than that is not stopped by counting
 
 
+class Allowances:
+    """A token bucket per key: `rate` a second, twice that at once."""
+
+    def __init__(self, rate: int) -> None:
+        self._rate = rate
+        self._buckets: OrderedDict[str, tuple[float, int]] = OrderedDict()  # what is left, and as of when
+
+    def take(self, key: str, now: int) -> None:
+        """Take one of the key's allowance at `now` (Unix milliseconds).
+
+        Raises:
+            TooMany: if none is left.
+        """
+        left, at = self._buckets.pop(key, (2.0 * self._rate, now))
+        left = min(2.0 * self._rate, left + max(0, now - at) * self._rate / 1000)
+        self._buckets[key] = (left - 1 if left >= 1 else left, now)
+        while len(self._buckets) > KEYS_MAX:
+            self._buckets.popitem(last=False)
+        if left < 1:
+            raise TooMany("You write faster than this server takes it. Wait a second.", retry_after_seconds=1)
+
+
 class Throttle:
     """Allows `attempts_max` attempts per key in any window of `window_ms`."""
 

@@ -10,13 +10,14 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from app.domain.checkpoint import parse_receipt, parse_verifier_key
-from app.domain.errors import Conflict, Forbidden, InvalidBody, NotFound, UnknownKind, WorkroomError
+from app.domain.errors import Conflict, Forbidden, InvalidBody, NotFound, TooMany, UnknownKind, WorkroomError
 from app.domain.live import CheckpointReleased, Seen
 from app.domain.merkle import leaf_hash, root_hash, verify_consistency, verify_inclusion
 from app.domain.record import Draft, canonical
 from app.services import checkpoints, record, workrooms
 from app.services.clock import ManualClock
 from app.services.resources import Resources
+from app.services.throttle import Allowances
 from app.storage import record as rows
 from app.storage.keys import verify_note
 from app.storage.writer import Tx, UnitFailed
@@ -295,3 +296,17 @@ async def test_erased_bytes_are_gone_from_the_files_of_the_database(resources: R
     if resources.database.dialect == "sqlite":
         for file in resources.settings.data.glob("workroom.sqlite3*"):
             assert secret.encode() not in file.read_bytes(), file.name
+
+
+async def test_nobody_writes_faster_than_the_server_takes_it(resources: Resources, clock: ManualClock) -> None:
+    resources.says = Allowances(5)
+    pair = await build_pair(resources)
+    for n in range(10):  # twice the rate at once
+        await record.append(resources, pair.client, pair.room, "message", {"text": f"message {n}"})
+    with pytest.raises(TooMany):
+        await record.append(resources, pair.client, pair.room, "message", {"text": "one more"})
+    await record.append(resources, pair.freelancer, pair.room, "message", {"text": "of another"})
+    clock.now += 200
+    await record.append(resources, pair.client, pair.room, "message", {"text": "a fifth of a second later"})
+    with pytest.raises(TooMany):
+        await record.append(resources, pair.client, pair.room, "message", {"text": "and at once again"})
