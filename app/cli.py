@@ -113,7 +113,7 @@ def _add_account(commands: Any) -> None:
 
 
 def _add_room(commands: Any) -> None:
-    room = commands.add_parser("room", help="workrooms: create, invite")
+    room = commands.add_parser("room", help="workrooms: create, invite, rewound")
     actions = room.add_subparsers(required=True, metavar="ACTION", parser_class=Parser)
     create = actions.add_parser("create", help="open a workroom; prints its id")
     create.add_argument("client", metavar="CLIENT", help="an e-mail address, or - for somebody to be invited")
@@ -127,6 +127,11 @@ def _add_room(commands: Any) -> None:
     invite = actions.add_parser("invite", help="print an invitation to the side of a workroom that has nobody")
     invite.add_argument("room", metavar="ROOM")
     invite.set_defaults(run=_operate, command="room invite", takes=("room",))
+    text = "let a workroom that lost entries go on; its record says so"
+    rewound = actions.add_parser("rewound", help=text, description=text)
+    rewound.add_argument("room", metavar="ROOM")
+    rewound.add_argument("--reason", required=True, help="why entries are missing; its members read it")
+    rewound.set_defaults(run=_operate, command="room rewound", takes=("room", "reason"))
 
 
 # Commands

@@ -101,6 +101,15 @@ class MemberJoined(SystemBody, frozen=True, tag="member.joined"):
     side: str
 
 
+class RoomRewound(SystemBody, frozen=True, tag="room.rewound"):
+    """The operator says that entries were lost, and why: a checkpoint of `signed_size` entries had been released,
+    and `held_size` were there when this entry followed them (RECORD, "Checkpoint")."""
+
+    reason: Note
+    signed_size: Seq
+    held_size: Seq
+
+
 class PolicyAccepted(SystemBody, frozen=True, tag="policy.accepted"):
     """The confidentiality policy in force when the member joined (rule 6.4)."""
 
@@ -254,7 +263,7 @@ KINDS: dict[str, type[EntryBody]] = {
     _tag(body): body
     for body in (
         Message, Correction, Feedback, CommentOnTime,
-        RoomOpened, MemberJoined, PolicyAccepted,
+        RoomOpened, RoomRewound, MemberJoined, PolicyAccepted,
         TrackingSeeds, SeedRevealed, TrackingStarted, TrackingStopped, TrackingPaused, TrackingResumed,
         WorkViewSwitched, TimeDiscarded,
         FrameTaken, FrameReplaced, FrameUnreadable, FrameDeleted,

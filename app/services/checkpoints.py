@@ -2,7 +2,8 @@
 
 Rule 1: a changed room gets a new one at most once a second, or at once when a receipt waits for it.
 Rule 2: stored durably first, in the database and in the file of released sizes, and released afterwards.
-Rule 3: what does not continue the last released one is never signed: that room refuses writes.
+Rule 3: what does not continue the last released one is never signed: that room refuses writes, until the operator
+has said in the record that entries were lost, and why.
 """
 
 from __future__ import annotations
@@ -13,8 +14,11 @@ from collections.abc import Iterable, Sequence
 import structlog
 
 from app.domain.checkpoint import parse_checkpoint
-from app.domain.errors import NotFound, RecordRewound, WorkroomError
+from app.domain.errors import Malformed, NotFound, RecordRewound, WorkroomError
+from app.domain.events import RoomRewound, body_of
 from app.domain.live import Appended, CheckpointReleased, Event
+from app.domain.record import Draft, Entry
+from app.domain.workrooms import SYSTEM
 from app.services.access import Actor, member_of
 from app.services.resources import Resources
 from app.storage import record as rows
@@ -146,3 +150,33 @@ async def refuse_rewound_rooms(resources: Resources) -> list[str]:
     for room in short:
         resources.database.writer.refused_rooms[room] = RecordRewound()
     return short
+
+
+async def accept_rewound_room(resources: Resources, room: str, reason: str) -> Entry:
+    """Let a room that lost entries go on: an entry says so, and checkpoints continue from there. Return that entry.
+
+    A crash between the entry and the released size leaves the room refusing, or as long again as what was signed; the
+    entry stands in the record either way.
+
+    Raises:
+        Malformed: if the room does not refuse writes.
+        NotFound: if the database does not hold the room at all.
+    """
+    refused, released = resources.database.writer.refused_rooms, resources.released
+    if room not in refused:
+        raise Malformed("This workroom is not rewound: it holds all that was signed, so there is nothing to accept.")
+
+    async def work(tx: Tx) -> Entry:
+        held = tx.head(room).size
+        kind, body = body_of(RoomRewound(reason, released.sizes.get(room, held), held))
+        refusal = refused.pop(room)
+        try:
+            return await tx.append(Draft(room, kind, SYSTEM, body))
+        finally:
+            refused[room] = refusal  # for everybody else, until the smaller size is on disk
+
+    entry = await resources.database.writer.run(work, rooms=(room,))
+    await asyncio.to_thread(released.reset, room, entry.seq)
+    refused.pop(room, None)
+    await sign_checkpoints(resources, [room])
+    return entry

@@ -7,14 +7,16 @@ Rule 2: a command returns lines to print; the last word of the last line is its 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from app.domain.errors import Malformed, NotFound
+from app.domain.events import NOTE_CHARS_MAX
 from app.domain.workrooms import Side
 from app.services import accounts, invitations, workrooms
 from app.services.access import Actor, room_info
+from app.services.checkpoints import accept_rewound_room
 from app.services.resources import Resources
 
 NOBODY = "-"  # in place of an address: this side is invited later
@@ -49,6 +51,13 @@ class Invite(msgspec.Struct, frozen=True):
     """Invite somebody to the side of a workroom that is free."""
 
     room: str
+
+
+class Rewound(msgspec.Struct, frozen=True):
+    """Accept that a workroom lost entries."""
+
+    room: str
+    reason: Annotated[str, msgspec.Meta(max_length=NOTE_CHARS_MAX)]
 
 
 async def create_account(resources: Resources, wanted: CreateAccount) -> list[str]:
@@ -99,6 +108,19 @@ async def invite(resources: Resources, wanted: Invite) -> list[str]:
     return [f"This invites the {side} into “{info.title}”, once, within 14 days:", link]
 
 
+async def rewound(resources: Resources, wanted: Rewound) -> list[str]:
+    """Let a workroom that lost entries accept new ones; the seq of the entry that says so is the result."""
+    if not wanted.reason.strip():
+        raise Malformed("Say why entries are missing: it stands in the record.", field="reason")
+    entry = await accept_rewound_room(resources, wanted.room, wanted.reason)
+    body = entry.body or {}
+    return [
+        f"A checkpoint of {body['signed_size']} entries was signed, and {body['held_size']} are left. "
+        "The workroom accepts entries again; its record says so in entry:",
+        str(entry.seq),
+    ]
+
+
 async def new_token(resources: Resources, wanted: OfAccount) -> list[str]:
     """Make a bearer token for `/ws` and `/api`."""
     actor = await accounts.account_of_email(resources, wanted.email)
@@ -119,6 +141,7 @@ COMMANDS: dict[str, tuple[type[msgspec.Struct], Command]] = {
     "account reset": (OfAccount, reset_account),
     "room create": (CreateRoom, create_room),
     "room invite": (Invite, invite),
+    "room rewound": (Rewound, rewound),
     "token": (OfAccount, new_token),
     "device": (OfAccount, new_device),
 }

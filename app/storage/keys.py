@@ -2,12 +2,14 @@
 
 Rule 1: the key is created at the first start, mode 0600, and never leaves its file.
 Rule 2: a released size is on disk before the checkpoint leaves the server.
+Rule 3: a size gets smaller only by `reset`, which replaces the whole file: a torn line can never do it.
 """
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from threading import Lock
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -85,6 +87,7 @@ class ReleasedSizes:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._writing = Lock()  # a line appended to a file that is being replaced would be lost
         self.sizes: dict[str, int] = {}
         if path.exists():
             for line in path.read_text().splitlines():
@@ -95,13 +98,21 @@ class ReleasedSizes:
 
     def release(self, sizes: dict[str, int]) -> None:
         """Write sizes durably; blocks for one fsync, so call it in a thread."""
-        descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        try:
-            os.write(descriptor, self._lines(sizes).encode())
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        self.sizes.update(sizes)
+        with self._writing:
+            descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            try:
+                os.write(descriptor, self._lines(sizes).encode())
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            self.sizes.update(sizes)
+
+    def reset(self, room: str, size: int) -> None:
+        """Go on from a smaller size, as the room's record says; blocks likewise."""
+        with self._writing:
+            changed = {**self.sizes, room: size}
+            _write_private(self._path, self._lines(changed))
+            self.sizes = changed
 
     @staticmethod
     def _lines(sizes: dict[str, int]) -> str:

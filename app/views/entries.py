@@ -122,6 +122,7 @@ def _hour(body: dict[str, Any], room: RoomInfo) -> str:
 
 _EVENTS: dict[str, Callable[[str, dict[str, Any], RoomInfo], str]] = {
     "room.opened": lambda who, body, room: f"Workroom {body['title']} opened.",
+    "room.rewound": lambda who, body, room: f"Entries were lost; the record goes on. Why: {one_line(body['reason'])}",
     "member.joined": lambda who, body, room: f"{body['name']} joined as {body['side']}.",
     "policy.accepted": lambda who, body, room: f"{who} accepted the confidentiality policy.",
     "tracking.seeds": lambda who, body, room: f"The moments of {who}’s frames were sealed.",

@@ -104,6 +104,8 @@ _SAID: tuple[tuple[str, str, dict[str, Any] | None, int | None], ...] = (
     ("tracking.seed_revealed", "sys", {"member": FREELANCER, "day": "2026-11-18", "seed": DIGEST}, None),
     ("message", CLIENT, None, None),
     ("message", CLIENT, {"text": "Thank you. Let us do that.\nThe office opens at 9, <not> at 8."}, None),
+    ("room.rewound", "sys", {"reason": "The disk failed; the newest backup was four minutes old.", "signed_size": 33,
+                             "held_size": 29}, None),
 )  # fmt: skip
 
 SAMPLE_ENTRIES: tuple[Entry, ...] = tuple(
