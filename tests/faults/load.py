@@ -68,6 +68,7 @@ class Sayer:
                 try:
                     await self._say(connection, per_second, receiving)
                 finally:
+                    await connection.close()
                     await receiving
 
     async def settle(self) -> None:
