@@ -5,7 +5,9 @@ the seq that was written last. A flush writes to each writable subscriber everyt
 
 Rule 1: delivery is by cursor: no queue per viewer, and a slow one costs an integer.
 Rule 2: what lies below the ring comes from the database (`replay.py`), in the order of seq, before what is live.
-Rule 3: nothing here awaits or blocks; a flush yields to the loop after `SLICE` subscribers.
+Rule 3: what the ring tells is what a fresh page would: an entry that was erased has no body there either, and cells
+are as they are now.
+Rule 4: nothing here awaits or blocks; a flush yields to the loop after `SLICE` subscribers.
 """
 
 from __future__ import annotations
@@ -14,6 +16,9 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
+import msgspec
+
+from app.domain.events import ERASING
 from app.domain.live import (
     AccessRevoked,
     AccountEvent,
@@ -29,7 +34,7 @@ from app.domain.live import (
     Typing,
 )
 from app.domain.record import Entry
-from app.domain.workrooms import WRITTEN_BY_PEOPLE, RoomInfo
+from app.domain.workrooms import WRITTEN_BY_PEOPLE, Member, RoomInfo, Side
 from realtime.fastlane import Lane
 from realtime.protocol import account_frame, entry_frame, live_frame, snapshot_frame
 
@@ -82,6 +87,7 @@ class Channel:
         self.flushed_at = 0.0
         self.presence_scheduled = False
         self._frames: dict[str, dict[int, bytes]] = {}
+        self._told: dict[tuple[str, int], set[int]] = {}  # by cell: the entries of the ring that tell of it
         self._snapshots: dict[str, bytes] = {}
 
     @property
@@ -96,28 +102,75 @@ class Channel:
         if seq > self.head + 1:
             self.ring.clear()
             self._frames.clear()
+            self._told.clear()
         elif len(self.ring) == RING_ENTRIES:
-            gone = self.first
-            for frames in self._frames.values():
-                frames.pop(gone, None)
-        self.ring.append(event)
-        self.head = seq
+            self._forget_oldest()
         for cell in event.cells:
             self.note_cell(cell)
+        self.ring.append(event)
+        self.head = seq
+        self._note_told(event)
+        if event.entry.kind in ERASING and event.entry.ref is not None and event.entry.ref >= self.first:
+            erased = self.ring[event.entry.ref - self.first]
+            self._put(msgspec.structs.replace(erased, entry=_erased(erased.entry, seq)))
         return True
 
     def prepend(self, events: Sequence[Appended]) -> None:
         """Take entries that were read from the database, if they end where the ring begins and fit."""
-        if events and events[-1].entry.seq == self.first - 1 and len(self.ring) + len(events) <= RING_ENTRIES:
-            self.ring.extendleft(reversed(events))
+        if not events or events[-1].entry.seq != self.first - 1 or len(self.ring) + len(events) > RING_ENTRIES:
+            return
+        erased = {e.entry.ref: e.entry.seq for e in self.ring if e.entry.kind in ERASING}
+        for event in reversed(events):  # what was published since they were read
+            cells = tuple(self.cells.get((cell.by, cell.segment), cell) for cell in event.cells)
+            entry = event.entry
+            if entry.seq in erased:
+                entry = _erased(entry, erased[entry.seq])
+            event = Appended(entry, cells)
+            self.ring.appendleft(event)
+            self._note_told(event)
 
     def note_cell(self, cell: Cell) -> None:
         """Keep the state of a cell for the snapshot; the oldest go."""
         self.cells.pop((cell.by, cell.segment), None)
         self.cells[cell.by, cell.segment] = cell
+        for seq in self._told.get((cell.by, cell.segment), ()):
+            event = self.ring[seq - self.first]
+            cells = tuple(cell if (c.by, c.segment) == (cell.by, cell.segment) else c for c in event.cells)
+            self._put(Appended(event.entry, cells))
         while len(self.cells) > 60:
             self.cells.pop(next(iter(self.cells)))
         self._snapshots.clear()
+
+    def _put(self, event: Appended) -> None:
+        """Replace what the ring tells of an entry."""
+        seq = event.entry.seq
+        self.ring[seq - self.first] = event
+        for frames in self._frames.values():
+            frames.pop(seq, None)
+
+    def _note_told(self, event: Appended) -> None:
+        for cell in event.cells:
+            self._told.setdefault((cell.by, cell.segment), set()).add(event.entry.seq)
+
+    def _forget_oldest(self) -> None:
+        """Drop what is kept beside the ring for the entry that falls out of it next."""
+        event = self.ring[0]
+        seq = event.entry.seq
+        for frames in self._frames.values():
+            frames.pop(seq, None)
+        for cell in event.cells:
+            told = self._told.get((cell.by, cell.segment), set())
+            told.discard(seq)
+            if not told:
+                self._told.pop((cell.by, cell.segment), None)
+
+    def note_member(self, entry: Entry) -> None:
+        """Know a member from `member.joined`, so that the rows that follow carry the name."""
+        if entry.body is not None and entry.body["member"] not in self.room.members:
+            body = entry.body
+            joined = Member(entry.room, body["account"], body["member"], Side(body["side"]), body["name"])
+            self.room = msgspec.structs.replace(self.room, members={**self.room.members, joined.by: joined})
+            self.forget_snapshots()
 
     def forget_snapshots(self) -> None:
         self._snapshots.clear()
@@ -145,6 +198,10 @@ class Channel:
     def present(self) -> tuple[str, ...]:
         """Return the pseudonyms of the members with an open page."""
         return tuple(sorted(m.by for m in self.room.members.values() if m.account in self.here))
+
+
+def _erased(entry: Entry, tombstone: int) -> Entry:
+    return msgspec.structs.replace(entry, body=None, erased=tombstone)
 
 
 class Hub:
@@ -251,8 +308,7 @@ class Hub:
         channel = self.channels.get(entry.room)
         if channel is not None and channel.append(event):
             if entry.kind == "member.joined":
-                channel.room = self._room_of(entry.room) or channel.room
-                channel.forget_snapshots()
+                channel.note_member(entry)
             self.schedule_flush(channel)
         if entry.kind in WRITTEN_BY_PEOPLE:
             self._tell_members(entry, channel)

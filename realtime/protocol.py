@@ -99,7 +99,7 @@ def entry_frame(view: str, event: Appended, room: RoomInfo) -> bytes:
     if view == "json":
         return text_frame(_encode({"t": "entry", "room": room.id, "seq": entry.seq, "entry": entry_json(entry)}))
     if view == "timeline":
-        content = live.timeline_content(entry, room)
+        content = live.timeline_content(entry, room, event.cells)
     elif view == "workview":
         content = live.workview_content(event, room)
     else:

@@ -271,6 +271,7 @@ KINDS: dict[str, type[EntryBody]] = {
     )
 }  # fmt: skip
 
+ERASING = frozenset({"frame.replaced", "frame.deleted"})  # tombstones: `ref` names what they erased
 REF_REQUIRED = frozenset({"correction", "frame.replaced", "frame.unreadable", "frame.deleted", "hour.amended"})
 
 _PATH = re.compile(r" - at `\$\.?([^`]*)`$")

@@ -146,6 +146,8 @@ def cell_of(
 ) -> Cell:
     """Return the cell of a segment from its rows; `comment` is its text and seq."""
     state = _state(number, time, frame, now)
+    if state is CellState.EMPTY:  # nothing was done that a comment could be about
+        return Cell(room, by, number, state)
     if state is CellState.DELETED:  # its time is gone with its frame, and nothing points to it any more
         return Cell(room, by, number, state, comment=comment[0], comment_seq=comment[1])
     documented_ms = time.documented_ms if time is not None else 0

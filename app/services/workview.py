@@ -9,7 +9,7 @@ Rule 3: the number of queries does not grow with what is shown.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -20,6 +20,7 @@ from app.domain.timerange import (
     HOUR_MS,
     day_bounds,
     hour_of_segment,
+    instant_of,
     local_day,
     segment_of,
     segment_start,
@@ -226,4 +227,7 @@ def _changed(event: Appended) -> tuple[str, Sequence[int]]:
             return body["member"], [segment["segment"] for segment in body["segments"]]
         case "comment":
             return entry.by, range(body["from_segment"], body["to_segment"] + 1)
+        case "tracking.discarded":
+            start, end = (instant_of(datetime.fromisoformat(body[name])) for name in ("start", "end"))
+            return body["member"], range(segment_of(start), segment_of(end - 1) + 1)
     return entry.by, ()

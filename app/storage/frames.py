@@ -105,6 +105,12 @@ async def select_frames_or_one(
     return [FrameRow(*row) for row in await conn.execute(query)]
 
 
+async def select_frame_states(conn: AsyncConnection, room: str, seqs: Collection[int]) -> dict[int, str]:
+    """Return the states of the frames whose `frame.taken` have these seqs."""
+    query = select(frames.c.seq, frames.c.state).where(frames.c.room == room, frames.c.seq.in_(seqs))
+    return {row.seq: row.state for row in await conn.execute(query)}
+
+
 async def select_last_frame_seqs(conn: AsyncConnection, rooms: Collection[str]) -> dict[tuple[str, str], int]:
     """Return, by room and account, the seq of the last frame whose thumbnail is there."""
     newest = (

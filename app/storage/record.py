@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import msgspec
@@ -65,6 +65,17 @@ async def select_entries(connection: AsyncConnection, room: str, seqs: Iterable[
     """Return the entries with these seqs."""
     query = _entry_columns.where(entries.c.room == room, entries.c.seq.in_(list(seqs)))
     return {row.seq: entry_of(row) for row in await connection.execute(query)}
+
+
+async def select_corrections(connection: AsyncConnection, room: str, seqs: Collection[int]) -> list[tuple[int, int]]:
+    """Return the corrections of entries as (seq of the corrected entry, seq of the correction), in their order."""
+    query = select(entries.c.ref, entries.c.seq).where(
+        entries.c.room == room,
+        entries.c.kind == "correction",
+        entries.c.seq > min(seqs),
+        entries.c.ref.between(min(seqs), max(seqs)),
+    )
+    return [(row.ref, row.seq) for row in await connection.execute(query.order_by(entries.c.seq)) if row.ref in seqs]
 
 
 async def select_leaf_hashes(connection: AsyncConnection, room: str, size: int) -> list[bytes]:

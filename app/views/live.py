@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
+from app.domain.events import ERASING
 from app.domain.live import (
     AccountEvent,
     Appended,
@@ -69,7 +70,11 @@ def timeline_content(entry: Entry, room: RoomInfo, cells: Sequence[Cell] = ()) -
         return row
     if entry.kind in FATES:
         member = entry.body["member"] if entry.body else entry.by
-        return row + _tile_content(room, entry.ref, member, FATES[entry.kind])
+        row += _tile_content(room, entry.ref, member, FATES[entry.kind])
+    if entry.kind in ERASING:
+        row += _partial(
+            f"e-{room.id}-{entry.ref}>.cap", macro("entries/frame.taken.html", "erased_cap")(room.id, entry.ref)
+        )
     return row
 
 

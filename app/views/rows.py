@@ -128,9 +128,8 @@ class Row:
 
     @property
     def taken(self) -> Markup:
-        """When a frame was taken; of an erased one, when it was stored."""
-        text = self._body.get("taken_at")
-        return when(_instant(text) if text else self._entry.at, self._room.time_zone)
+        """When a frame was taken."""
+        return when(_instant(self._body["taken_at"]), self._room.time_zone)
 
     @property
     def late(self) -> Markup:

@@ -7,6 +7,7 @@ Rule 3: what was typed comes back with every refusal.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,8 @@ from app.domain.timerange import HOUR_MS, local_day
 from app.domain.workrooms import RoomInfo, Side
 from app.services import invitations, record, workview
 from app.services.checkpoints import latest_checkpoint
+from app.services.reading import seen_by
+from app.services.resources import Resources
 from app.services.workrooms import RoomSummary
 from app.views.entries import PEOPLES_KINDS, entry_row, entry_rows
 from app.views.presence import proof_html, seen_html
@@ -56,11 +59,15 @@ class ShownRow:
     unread: int | None
 
 
-def shown_rows(entries: Sequence[Entry], room: RoomInfo, summary: RoomSummary | None = None) -> list[ShownRow]:
+async def shown_rows(
+    resources: Resources, entries: Sequence[Entry], room: RoomInfo, summary: RoomSummary | None = None
+) -> list[ShownRow]:
     """Return the rows of a page with its day lines and, for `summary`, the line above the first unread entry."""
+    later = await record.later(resources, room.id, entries)
+    rows = entry_rows(entries, room, later.frames, later.corrections)
     zone = ZoneInfo(room.time_zone)
     made, last_day, told = [], None, summary is None or summary.unread == 0
-    for entry, html in zip(entries, entry_rows(entries, room), strict=True):
+    for entry, html in zip(entries, rows, strict=True):
         day = local_day(entry.at, zone)
         unread = None
         if not told and summary is not None and _is_news(entry, summary):
@@ -83,20 +90,25 @@ async def show_room(request: Request) -> Response:
 async def _room_html(request: Request, looking: Looking, draft: Draft | None = None, problem: str = "") -> str:
     room = looking.room
     summaries, summary = await my_rooms(looking)
-    entries, head = await _entries(request, looking, summary)
+    (entries, head), around, week, note, seen = await asyncio.gather(
+        _entries(request, looking, summary),
+        room_context(looking, summaries),
+        _week(looking),
+        latest_checkpoint(looking.resources, looking.actor, room.id),
+        seen_by(looking.resources, looking.actor, room.id),
+    )
     at_end = not entries or entries[-1].seq >= head
-    note = await latest_checkpoint(looking.resources, looking.actor, room.id)
     context: dict[str, Any] = {
-        **await room_context(looking, summaries),
+        **around,
         **composer_context(looking, draft, problem),
-        "rows": shown_rows(entries, room, summary),
+        "rows": await shown_rows(looking.resources, entries, room, summary),
         "earlier": entries[0].seq if entries and entries[0].seq > 0 else None,
         "head": entries[-1].seq if entries else -1,
         "at_end": at_end,
         "seen": summary.seen,
-        "seen_marks": [seen_html(room, by, -1) for by in room.members],
+        "seen_marks": [seen_html(room, by, seen.get(by, -1)) for by in room.members],
         "invite": not all(room.on_side(side) for side in Side),
-        "week": await _week(looking),
+        "week": week,
         "proof": proof_html(room.id, parse_checkpoint(note).size, note.decode()),
     }
     return page("room.html", request=request, actor=looking.actor, **context)
@@ -143,7 +155,8 @@ async def load_earlier(request: Request) -> Response:
     room = looking.room
     found = (await record.page(looking.resources, looking.actor, room.id, before=before, limit=ENTRIES_SHOWN)).entries
     earlier = found[0].seq if found and found[0].seq > 0 else None
-    return HTMLResponse(page("_entries.html", room=room, rows=shown_rows(found, room), earlier=earlier))
+    rows = await shown_rows(looking.resources, found, room)
+    return HTMLResponse(page("_entries.html", room=room, rows=rows, earlier=earlier))
 
 
 async def post_entry(request: Request) -> Response:
