@@ -7,6 +7,7 @@ Rule 3: pictures are members' only, never cached by others, and asked for anew e
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
@@ -92,13 +93,12 @@ async def show_day(request: Request) -> Response:
     now = resources.clock.record_now()
     on = _day(request, zone) or local_day(now, ZoneInfo(room.time_zone))
     summaries, summary = await my_rooms(looking)
-    days = [
-        await workview.day(resources, actor, room.id, member.by, on, zone.name)
-        for member in room.on_side(Side.FREELANCER)
-    ]
+    days, around, chat = await asyncio.gather(
+        _days(looking, on, zone), room_context(looking, summaries), _chat(looking)
+    )
     documented = sum(d.total.documented_ms for d in days)
     context: dict[str, Any] = {
-        **await room_context(looking, summaries),
+        **around,
         **composer_context(looking),
         **_day_context(on, zone, room),
         "tables": [DayTable(d.freelancer.by, d.freelancer.name, hour_groups(d, now)) for d in days],
@@ -108,9 +108,17 @@ async def show_day(request: Request) -> Response:
         "week_total_ms": sum(d.week_ms for d in days),
         "head": summary.head,
         "now": now,
-        "chat": await _chat(looking),
+        "chat": chat,
     }
     return HTMLResponse(page("workview.html", request=request, actor=actor, **context))
+
+
+async def _days(looking: Looking, on: date, zone: Zone) -> list[DayView]:
+    resources, actor, room = looking.resources, looking.actor, looking.room
+    return [
+        await workview.day(resources, actor, room.id, member.by, on, zone.name)
+        for member in room.on_side(Side.FREELANCER)
+    ]
 
 
 def hour_groups(day: DayView, now: int) -> list[HourGroup]:

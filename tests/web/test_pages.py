@@ -28,7 +28,9 @@ HTML = {"accept": "text/html"}
 
 @pytest.fixture(scope="module")
 async def live(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Live]:
-    settings = Settings(data=tmp_path_factory.mktemp("pages") / "data", port=0, origin="test.example")
+    settings = Settings(
+        data=tmp_path_factory.mktemp("pages") / "data", port=0, origin="test.example", says_per_second_max=100_000
+    )
     async with live_server(settings, ManualClock(NOW)) as running:
         yield running
 
