@@ -62,13 +62,20 @@ if (el) {
   });
   el.addEventListener("htmx:ws:close", e => {
     const code = e.detail.code;
+    if (state === "paused") return;
     clearTimeout(timer);
     if (code === 4401) return location.assign("/sign-in?next=" + encodeURIComponent(location.pathname + location.search));
     set(code >= 4400 ? "dead" : "off");
   });
   addEventListener("pageshow", e => { if (e.persisted) revive() });
-  addEventListener("online", () => { if (state !== "on") revive() });
+  addEventListener("online", () => { if (state === "off") revive() });
   addEventListener("offline", () => set("off"));
+  document.getElementById("pause")?.addEventListener("click", () => { // paused: no connection; resumed: what was missed comes
+    if (state === "paused") return revive();
+    set("paused");
+    clearTimeout(timer);
+    htmx.process(el, true);
+  });
   set("off");
   const start = () => { htmx.process(el); htmx.trigger(el, "connect") };
   window.htmx ? start() : addEventListener("DOMContentLoaded", start);

@@ -75,15 +75,7 @@ if (log) {
   count();
 }
 
-const find = document.querySelector(".find");
-if (find) {
-  find.hidden = false;
-  find.addEventListener("input", () => {
-    const words = find.value.toLowerCase();
-    for (const row of log.children) row.classList.toggle("unfound", !!words && !row.textContent.toLowerCase().includes(words));
-  });
-}
-
+document.querySelector(".find")?.addEventListener("focus", () => import("./find.js"));
 if (page) for (const kind of ["mouseover", "focusin"]) log.addEventListener(kind, async e => (await import("./acts.js")).show(log, e.target));
 
 // The large picture: a link that works without script, a dialog with it, loaded when first asked for.

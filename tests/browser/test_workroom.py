@@ -200,3 +200,25 @@ async def test_keys_move_through_the_timeline_and_can_be_switched_off(open_page:
     await page.keyboard.press("Escape")
     await page.keyboard.press("c")
     assert await page.evaluate("document.activeElement.id") != "text"
+
+
+async def test_live_updates_can_be_paused_and_what_was_missed_comes_afterwards(
+    open_page: OpenPage, pair: Pair, live: Live
+) -> None:
+    dana = await open_page(pair.client, f"/rooms/{pair.room}")
+    await dana.live()
+    await dana.page.locator("#pause").click()
+    await expect(dana.page.locator("html[data-live=paused]")).to_be_attached()
+    seq = await _say(live, pair.freelancer, pair.room, "Meanwhile")
+    await dana.page.locator("#pause").click()
+    await expect(dana.page.locator(f"#e-{pair.room}-{seq}")).to_be_attached()
+
+
+async def test_one_finds_among_the_loaded_entries(open_page: OpenPage, pair: Pair, live: Live) -> None:
+    seq = await _say(live, pair.freelancer, pair.room, "The berth map")
+    dana = await open_page(pair.client, f"/rooms/{pair.room}")
+    await dana.live()
+    await dana.page.keyboard.press("/")
+    await dana.page.keyboard.type("berth")
+    await expect(dana.page.locator(f"#log-{pair.room} > .e:visible")).to_have_count(1)
+    await expect(dana.page.locator(f"#e-{pair.room}-{seq}")).to_be_visible()

@@ -16,9 +16,10 @@ from app.services import accounts, record
 from app.services.access import Actor
 from app.services.accounts import SESSION_COOKIE, Client
 from app.services.clock import ManualClock
+from app.verify import verify
 from app.views.entries import entry_rows
 from app.views.rendering import STATIC
-from tests.builders import Pair, build_account, build_pair
+from tests.builders import Pair, build_account, build_pair, erase
 from tests.live import Live, live_server
 from tests.work import MINUTE, Shift
 
@@ -126,7 +127,15 @@ async def test_a_number_that_is_none_is_refused_with_a_sentence(live: Live, pair
 async def test_others_do_not_learn_that_a_room_exists(live: Live, pair: Pair) -> None:
     stranger = await build_account(live.resources, f"Sam {pair.room[:6]}")
     async with browsing(live, stranger) as browser:
-        for path in ("", "/work-view", "/entries/0", "/entries/0/receipt", "/frames/0/thumbnail", "/earlier?before=3"):
+        for path in (
+            "",
+            "/work-view",
+            "/entries/0",
+            "/entries/0/receipt",
+            "/entries/0/disclosure",
+            "/frames/0/thumbnail",
+            "/earlier?before=3",
+        ):
             here = await browser.get(f"/rooms/{pair.room}{path}")
             nowhere = await browser.get(f"/rooms/{'0' * 26}{path}")
             assert here.status_code == nowhere.status_code == 404, path
@@ -162,6 +171,45 @@ async def test_the_receipt_of_an_entry_is_shown_and_downloaded(live: Live, pair:
         file = await browser.get(f"/rooms/{pair.room}/entries/2/receipt?download")
     assert file.headers["content-disposition"].startswith("attachment")
     assert file.text.startswith("c2sp.org/tlog-proof@v1")
+
+
+async def test_receipt_and_content_of_a_page_verify_by_the_command_that_it_shows(live: Live, pair: Pair) -> None:
+    seq = await _say(live, pair.client, pair.room, "Ça va?")
+    path = f"/rooms/{pair.room}/entries/{seq}"
+    async with browsing(live, pair.freelancer) as browser:
+        html = (await browser.get(f"{path}/receipt")).text
+        receipt = await browser.get(f"{path}/receipt?download")
+        content = await browser.get(f"{path}/disclosure")
+    assert f'href="{path}/disclosure" download="entry-{seq}.disclosure.json"' in html
+    assert content.headers["content-disposition"] == f'attachment; filename="entry-{seq}.disclosure.json"'
+    assert content.headers["cache-control"] == "no-store"
+    (key,) = re.findall(r"--key (\S+)</pre>", html)
+    assert list(verify(receipt.content, content.content, key))[-1] == 'content: {"text": "Ça va?"}'
+
+
+async def test_a_program_gets_the_same_content_by_its_token(live: Live, pair: Pair) -> None:
+    seq = await _say(live, pair.client, pair.room, "for a program")
+    token = await accounts.new_token(live.resources, pair.client, "api", "test")
+    async with httpx.AsyncClient(base_url=live.url, headers={"authorization": f"Bearer {token}"}) as program:
+        receipt = await program.get(f"/api/rooms/{pair.room}/entries/{seq}/receipt")
+        content = await program.get(f"/api/rooms/{pair.room}/entries/{seq}/disclosure")
+        assert (await program.get(f"/api/rooms/{pair.room}/entries/99999/disclosure")).status_code == 404
+    assert content.headers["content-type"] == "application/json"
+    key = live.resources.signer.verifier_key(pair.room)
+    assert list(verify(receipt.content, content.content, key))[-1] == 'content: {"text": "for a program"}'
+
+
+async def test_the_receipt_of_an_erased_entry_offers_no_content_and_says_why(live: Live, pair: Pair) -> None:
+    said = await _say(live, pair.client, pair.room, "gone soon")
+    tombstone = await erase(live.resources, pair.room, said)
+    path = f"/rooms/{pair.room}/entries/{said}"
+    async with browsing(live, pair.freelancer) as browser:
+        html = (await browser.get(f"{path}/receipt")).text
+        assert "Download content" not in html and f'erased by <a href="/rooms/{pair.room}/entries/{tombstone}' in html
+        refused = await browser.get(f"{path}/disclosure")
+    assert refused.status_code == 404 and f"was erased by entry {tombstone}" in refused.text
+    async with browsing(live, await build_account(live.resources, "Stranger")) as browser:
+        assert "erased" not in (await browser.get(f"{path}/disclosure")).text
 
 
 async def test_the_day_of_work_view_is_a_table_with_folded_empty_hours(live: Live, pair: Pair) -> None:
