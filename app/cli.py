@@ -3,7 +3,8 @@
 Rule 1: each command prints its result as the last word of the last line, for scripts; it exits 0, or 1 with one
 sentence on standard error.
 Rule 2: what writes goes through the server that runs on the data folder; without one it works on the database itself.
-Rule 3: `fsck` and `backup` only read, so they run beside the server and never hold it up.
+Rule 3: `fsck` and `backup` only read, so they run beside the server and never hold it up; `verify` needs
+no server at all.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from app.storage.blobs import Blobs
 from app.storage.fsck import Report, check, open_for_reading, read_released
 from app.storage.keys import Signer, load_signer
 from app.storage.migrate import migrate
+from app.verify import verify
 
 STARTING_SECONDS_MAX = 10  # how long to wait for the socket of a server that has just taken the folder
 RETRY_SECONDS = 0.1
@@ -92,6 +94,12 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("target", metavar="TARGET", type=Path)
     command.set_defaults(run=_backup)
     commands.add_parser("fsck", help="derive every digest, root and signature again").set_defaults(run=_fsck)
+    text = "check a receipt, and the content it commits to, without a server"
+    command = commands.add_parser("verify", help=text, description=text)
+    command.add_argument("receipt", metavar="RECEIPT", type=Path)
+    command.add_argument("--content", metavar="DISCLOSURE", type=Path, help="the file that holds the entry's content")
+    command.add_argument("--key", metavar="VERIFIER_KEY", help="the key that must have signed, from the first entry")
+    command.set_defaults(run=_verify)
     commands.add_parser("worker", help="run a worker beside servers on PostgreSQL").set_defaults(run=_worker)
     commands.add_parser("migrate", help="bring the tables to this version").set_defaults(run=_migrate)
     return parser
@@ -225,6 +233,14 @@ def _fsck(settings: Settings, given: argparse.Namespace) -> int:
     report = asyncio.run(work())
     print("\n".join(report.lines()))
     return 0 if report.clean else 1
+
+
+def _verify(settings: Settings, given: argparse.Namespace) -> int:
+    content = given.content.read_bytes() if given.content is not None else None
+    for line in verify(given.receipt.read_bytes(), content, given.key):
+        print(line)
+    print("verified")
+    return 0
 
 
 def _migrate(settings: Settings, given: argparse.Namespace) -> int:

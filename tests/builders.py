@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.domain.errors import NotFound
+from app.domain.record import Draft
 from app.services import accounts, workrooms
 from app.services.access import Actor
 from app.services.resources import Resources
+from app.storage.writer import Tx
 
 
 @dataclass(frozen=True)
@@ -37,3 +39,14 @@ async def build_pair(resources: Resources, title: str = "Harbour booking site", 
     client, freelancer = people
     room = await workrooms.open_room(resources, client.account, freelancer.account, title, **options)  # type: ignore[arg-type]
     return Pair(room, client, freelancer)
+
+
+async def erase(resources: Resources, room: str, seq: int) -> int:
+    """Erase the content of an entry, as the tombstones of frames do; return the seq of the tombstone."""
+
+    async def work(tx: Tx) -> int:
+        tombstone = await tx.append(Draft(room, "correction", "p1", {"text": "It is gone."}, ref=seq))
+        await tx.erase(room, seq, tombstone.seq)
+        return tombstone.seq
+
+    return await resources.database.writer.run(work, rooms=(room,))

@@ -16,6 +16,7 @@ from app.domain.errors import ProofError
 from app.domain.merkle import HASH_BYTES
 
 ED25519 = b"\x01"  # the note signature type
+DECIMAL_DIGITS_MAX = 16  # 2^53 - 1 has that many
 _SIGNATURE = "— "
 
 
@@ -85,11 +86,12 @@ def parse_checkpoint(note: bytes) -> Checkpoint:
         raise ProofError("A checkpoint has origin, size, root, an empty line and signatures.")
     origin, size_text, root_text = lines
     root = _base64(root_text)
-    if not origin or not size_text.isascii() or not size_text.isdecimal() or str(int(size_text)) != size_text:
+    size = _decimal(size_text)
+    if not origin or size is None:
         raise ProofError("The size of a checkpoint is a decimal number.")
     if len(root) != HASH_BYTES:
         raise ProofError("The root of a checkpoint has 32 bytes.")
-    return Checkpoint(origin, int(size_text), root, text + b"\n", tuple(_signature(line) for line in signature_lines))
+    return Checkpoint(origin, size, root, text + b"\n", tuple(_signature(line) for line in signature_lines))
 
 
 def receipt_text(index: int, leaf: bytes, proof: Sequence[bytes], note: bytes) -> str:
@@ -109,10 +111,11 @@ def parse_receipt(text: str) -> tuple[int, bytes, list[bytes], bytes]:
     lines = head.split("\n")
     if not separator or len(lines) < 3 or lines[0] != "c2sp.org/tlog-proof@v1":
         raise ProofError("This is no receipt: it must begin with c2sp.org/tlog-proof@v1.")
-    extra, index = lines[1].partition(" "), lines[2].partition(" ")
-    if extra[0] != "extra" or index[0] != "index" or not (index[2].isascii() and index[2].isdecimal()):
+    extra, named = lines[1].partition(" "), lines[2].partition(" ")
+    index = _decimal(named[2])
+    if extra[0] != "extra" or named[0] != "index" or index is None:
         raise ProofError("A receipt names its leaf and its index.")
-    return int(index[2]), _base64(extra[2]), [_base64(line) for line in lines[3:]], note.encode()
+    return index, _base64(extra[2]), [_base64(line) for line in lines[3:]], note.encode()
 
 
 def _signature(line: str) -> tuple[str, bytes, bytes]:
@@ -121,6 +124,13 @@ def _signature(line: str) -> tuple[str, bytes, bytes]:
     if not line.startswith(_SIGNATURE) or not name or len(data) < 5:
         raise ProofError("A signature line names a key and holds its signature.")
     return name, data[:4], data[4:]
+
+
+def _decimal(text: str) -> int | None:
+    """Return the number, or None for what is not its one way of writing. A longer one would be no size of a tree."""
+    if not (text.isascii() and text.isdecimal() and len(text) <= DECIMAL_DIGITS_MAX):
+        return None
+    return int(text) if str(int(text)) == text else None
 
 
 def _base64(text: str) -> bytes:

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from app.domain.checkpoint import receipt_text
@@ -17,7 +18,7 @@ from app.domain.errors import InvalidBody, NotFound, TooLarge
 from app.domain.events import REF_REQUIRED, checked_body
 from app.domain.live import Seen
 from app.domain.merkle import consistency_proof, inclusion_proof
-from app.domain.record import Draft, Entry
+from app.domain.record import Draft, Entry, disclosure_bytes
 from app.domain.workrooms import Member
 from app.services.access import Actor, check_may_write, member_of
 from app.services.checkpoints import covering_checkpoint
@@ -189,6 +190,23 @@ async def receipt(resources: Resources, actor: Actor, room: str, seq: int) -> st
         hashes = await rows.select_leaf_hashes(connection, room, size)
     proof = await asyncio.to_thread(inclusion_proof, seq, hashes)
     return receipt_text(seq, leaf, proof, note)
+
+
+async def disclosure(resources: Resources, actor: Actor, room: str, seq: int) -> bytes:
+    """Return the bytes whose SHA-256 the entry's leaf commits to: `[salt, "<room>/<seq>", body]`.
+
+    Raises:
+        NotFound: if there is no such entry, the actor is no member, or the content was erased.
+    """
+    known = await entry(resources, actor, room, seq)
+    async with resources.database.read() as connection:
+        found = await rows.select_disclosure(connection, room, seq)
+        if found is None:
+            known = (await rows.select_entries(connection, room, [seq]))[seq]  # erased since
+    if found is None:
+        raise NotFound(f"The content of entry {seq} was erased by entry {known.erased}. Its receipt still holds.")
+    salt, body = found
+    return disclosure_bytes(room, seq, salt, msgspec.json.decode(body))
 
 
 async def consistency(resources: Resources, actor: Actor, room: str, size1: int, size2: int) -> list[bytes]:

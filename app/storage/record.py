@@ -92,6 +92,13 @@ async def select_leaf(connection: AsyncConnection, room: str, seq: int) -> bytes
     return leaf
 
 
+async def select_disclosure(connection: AsyncConnection, room: str, seq: int) -> tuple[bytes, bytes] | None:
+    """Return salt and stored body of an entry; None once they were erased."""
+    query = select(disclosures.c.salt, disclosures.c.body).where(disclosures.c.room == room, disclosures.c.seq == seq)
+    found = (await connection.execute(query)).first()
+    return (found.salt, found.body) if found is not None else None
+
+
 async def select_roots(connection: AsyncConnection, rooms: Iterable[str]) -> dict[str, tuple[int, bytes]]:
     """Return size and root of rooms."""
     query = select(room_heads.c.room, room_heads.c.size, room_heads.c.root).where(room_heads.c.room.in_(list(rooms)))

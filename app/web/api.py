@@ -113,6 +113,16 @@ async def show_receipt(request: Request) -> Response:
     return PlainTextResponse(text, headers={"content-disposition": name})
 
 
+async def show_disclosure(request: Request) -> Response:
+    """`GET /api/rooms/<id>/entries/<seq>/disclosure`"""
+    resources, actor = _context(request)
+    room, seq = request.path_params["room"], request.path_params["seq"]
+    content = await record.disclosure(resources, actor, room, seq)
+    name = f'attachment; filename="{room}-{seq}.disclosure.json"'
+    headers = {"content-disposition": name, "cache-control": "no-store"}
+    return Response(content, media_type="application/json", headers=headers)
+
+
 async def show_consistency(request: Request) -> Response:
     """`GET /api/rooms/<id>/consistency?from=&to=`"""
     resources, actor = _context(request)
@@ -188,6 +198,7 @@ API_ROUTES = [
     Route("/api/rooms/{room}/entries", list_entries),
     Route("/api/rooms/{room}/entries", add_entry, methods=["POST"]),
     Route("/api/rooms/{room}/entries/{seq:int}/receipt", show_receipt),
+    Route("/api/rooms/{room}/entries/{seq:int}/disclosure", show_disclosure),
     Route("/api/rooms/{room}/checkpoint", show_checkpoint),
     Route("/api/rooms/{room}/consistency", show_consistency),
 ]

@@ -193,7 +193,7 @@ async def show_receipt(request: Request) -> Response:
     entry = await record.entry(looking.resources, looking.actor, room.id, seq)
     receipt = await record.receipt(looking.resources, looking.actor, room.id, seq)
     if "download" in request.query_params:
-        name = f'attachment; filename="{room.id}-{seq}.tlog-proof"'
+        name = f'attachment; filename="entry-{seq}.tlog-proof"'
         return PlainTextResponse(receipt, headers={"content-disposition": name})
     html = page(
         "receipt.html",
@@ -203,8 +203,21 @@ async def show_receipt(request: Request) -> Response:
         entry=entry,
         row=entry_row(entry, room),
         receipt=receipt,
+        key=looking.resources.signer.verifier_key(room.id),
     )
     return HTMLResponse(html)
+
+
+async def download_disclosure(request: Request) -> Response:
+    """`GET /rooms/<room>/entries/<seq>/disclosure`: the content of an entry as its leaf commits to it."""
+    looking = await looking_at(request)
+    seq = request.path_params["seq"]
+    content = await record.disclosure(looking.resources, looking.actor, looking.room.id, seq)
+    headers = {
+        "content-disposition": f'attachment; filename="entry-{seq}.disclosure.json"',
+        "cache-control": "no-store",  # an erased content must not come back from a cache
+    }
+    return Response(content, media_type="application/json", headers=headers)
 
 
 async def make_invitation(request: Request) -> Response:
@@ -227,5 +240,6 @@ routes = [
     Route("/rooms/{room}/entries", post_entry, methods=["POST"]),
     Route("/rooms/{room}/entries/{seq:int}", show_entry),
     Route("/rooms/{room}/entries/{seq:int}/receipt", show_receipt),
+    Route("/rooms/{room}/entries/{seq:int}/disclosure", download_disclosure),
     Route("/rooms/{room}/invitations", make_invitation, methods=["POST"]),
 ]
