@@ -33,7 +33,6 @@ class Settings:
     says_per_second_max: int = 20  # a person types one; a script of theirs a few
     agent_messages_per_second_max: int = 200  # a week offline arrives in minutes
     sign_in_attempts_max: int = 10  # per address and per account in 15 minutes
-    clock_rate: int = 1  # how fast the record's clock runs in the demo
 
     @property
     def base_url(self) -> str:

@@ -274,7 +274,7 @@ class AgentSession:
         return welcome_text(
             hello.n,
             self.resources.clock.record_now(),
-            self.resources.settings.clock_rate,
+            self.resources.clock.rate,
             welcome.rooms,
             self.rooms,
             welcome.seeds,

@@ -16,10 +16,11 @@ from websockets.exceptions import ConnectionClosed
 
 from app.config import Settings
 from app.domain.live import CellState
-from app.domain.timerange import SEGMENT_MS, instant_text, segment_end, segment_of, utc_day
+from app.domain.timerange import DAY_MS, SEGMENT_MS, instant_text, segment_end, segment_of, utc_day
 from app.domain.wire import FrameHeader, frame_message
 from app.services import accounts, frames, record, workview
 from app.services.access import Actor
+from app.services.clock import PacedClock
 from app.storage.frames import select_frame
 from realtime import agent_session
 from tests.builders import Pair, build_pair
@@ -135,6 +136,15 @@ async def test_the_welcome_says_what_a_tracker_needs(live: Live, pair: Pair) -> 
     assert utc_day(live.resources.clock.record_now()) in welcome["seeds"][pair.room]
     assert welcome["limits"]["frame_bytes_max"] == 4 * 1024 * 1024
     assert welcome["server_time"].endswith("Z")
+    assert welcome["clock_rate"] == 1
+
+
+async def test_the_welcome_of_a_demo_names_its_pace(live: Live, pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = live.resources.clock.real_now()
+    monkeypatch.setattr(live.resources, "clock", PacedClock(real, real - DAY_MS, 60))
+    async with device(live, pair.freelancer) as desk:
+        welcome = await desk.until("welcome")
+    assert welcome["clock_rate"] == 60
 
 
 async def test_what_is_sent_again_after_a_reconnect_is_answered_again_and_changes_nothing(
