@@ -94,6 +94,7 @@ class Crew:
         self._data = settings.data.absolute()
         self._tasks: list[asyncio.Task[None]] = []
         self._trackers: set[asyncio.subprocess.Process] = set()
+        self._stopping = False  # from now on trackers end because they were told to
 
     async def start(self, resources: Resources) -> None:
         """Pair a device for each freelancer and let them work."""
@@ -108,6 +109,7 @@ class Crew:
 
     async def stop(self) -> None:
         """End every session and every process."""
+        self._stopping = True
         for task in self._tasks:
             task.cancel()
         for process in self._trackers:
@@ -176,7 +178,7 @@ class Crew:
         self._trackers.add(process)
         try:
             _, problem = await process.communicate()
-            if process.returncode:
+            if process.returncode and not self._stopping:
                 log.warning("tracker ended", arguments=arguments[:2], problem=problem.decode(errors="replace")[-400:])
             return process.returncode or 0
         finally:
