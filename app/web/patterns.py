@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace
 
 from starlette.requests import Request
@@ -27,6 +28,9 @@ from app.views.samples import (
 from app.views.trackers import now_html, tracker_html
 from app.web.parts import Draft
 
+SCREENS = ("editor", "browser", "terminal")  # drawings that stand for frames
+_THUMBNAIL = re.compile(rf"/rooms/{ROOM}/frames/(\d+)/thumbnail(?:\?ready)?")
+
 
 async def show_patterns(request: Request) -> Response:
     """`GET /patterns`: needs no account, shows nobody's data."""
@@ -37,7 +41,7 @@ def patterns_html(request: Request | None = None) -> str:
     """Return the page of all components."""
     room, cells = SAMPLE_ROOM, sample_cells()
     trackers = sample_trackers()
-    return page(
+    html = page(
         "patterns.html",
         request=request,
         actor=SimpleNamespace(name="Dana Keller", email="dana@example.org"),
@@ -61,6 +65,7 @@ def patterns_html(request: Request | None = None) -> str:
         problem="Name the number of the entry that you correct.",
         segments=list(range(SEGMENT, SEGMENT + 5)),
     )
+    return _THUMBNAIL.sub(lambda m: f"/static/samples/{SCREENS[int(m[1]) % len(SCREENS)]}.svg", html)
 
 
 routes = [Route("/patterns", show_patterns)]

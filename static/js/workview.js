@@ -34,9 +34,23 @@ function add(selector, change) {
   if (shown && change) shown.textContent = hours(+shown.dataset.ms + change).replace(shown.hasAttribute("data-bare") ? " h" : "", "");
 }
 
-function unfold(row) { // an hour that was empty and is not any more comes out of its fold
-  const fold = row.closest(".fold"), box = fold?.querySelector("input");
-  if (box && !box.checked) box.checked = true;
+// An hour that was empty and is not any more comes out of its fold; what is left before and behind it stays folded.
+function unfold(row) {
+  const fold = row.closest(".fold");
+  if (!fold) return;
+  const rows = [...fold.querySelectorAll("tr:has(.seg)")], at = rows.indexOf(row);
+  const later = rows.slice(at + 1), start = row.querySelector("th time");
+  if (later.length) {
+    const behind = fold.cloneNode(); // without its rows
+    behind.append(fold.querySelector(".fold-head").cloneNode(true), ...later);
+    behind.querySelector("time").replaceWith(later[0].querySelector("th time").cloneNode(true));
+    fold.after(behind);
+  }
+  const body = document.createElement("tbody");
+  body.append(row);
+  fold.after(body);
+  if (at) fold.querySelectorAll(".fold-head time")[1].replaceWith(start.cloneNode(true));
+  else fold.remove();
 }
 
 const had = new Map();
