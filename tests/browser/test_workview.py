@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
 import pytest
 from playwright.async_api import expect
 
-from app.domain.timerange import segment_of
+from app.domain.timerange import HOUR_MS, day_bounds, local_day, segment_of
 from app.services.clock import ManualClock
 from tests.browser.conftest import OpenPage
 from tests.builders import Pair
@@ -37,6 +40,29 @@ async def test_a_cell_fills_while_a_client_watches(open_page: OpenPage, pair: Pa
     row = cell.locator("xpath=..")
     await expect(row.locator("[data-sum]")).to_have_text("0.1 h")
     await expect(dana.page.locator("[data-day-total]")).to_have_text("0.1 h")
+
+
+async def test_an_hour_comes_out_of_its_fold_when_time_arrives_in_it(
+    open_page: OpenPage, pair: Pair, live: Live
+) -> None:
+    day = local_day(live.resources.clock.record_now(), ZoneInfo("UTC")) - timedelta(days=2)
+    path = f"/rooms/{pair.room}/work-view?day={day}"
+    midnight = day_bounds(day, ZoneInfo("UTC"))[0]
+    earlier = Shift(live.resources, pair.freelancer, pair.room, ManualClock(midnight))
+    await (await earlier.start("Booking form", at=midnight)).work(5 * MINUTE, keep_clock=True)
+    dana = await open_page(pair.client, path)
+    await dana.live()
+    folds = dana.page.locator(".fold-head span")
+    await expect(folds).to_have_text(["01:00 to 00:00, nothing tracked"])
+    later = Shift(live.resources, pair.freelancer, pair.room, ManualClock(midnight + 10 * HOUR_MS))
+    await (await later.start("Booking form", at=midnight + 10 * HOUR_MS)).work(5 * MINUTE, keep_clock=True)
+    await expect(folds).to_have_text(["01:00 to 10:00, nothing tracked", "11:00 to 00:00, nothing tracked"])
+    cell = dana.page.locator(f"#seg-{pair.room}-p2-{segment_of(midnight + 10 * HOUR_MS)}")
+    await expect(cell).to_be_visible()
+    assert await dana.page.locator(".grid th[scope=row]").count() == 24
+    shown = await folds.all_text_contents()
+    await dana.page.reload()
+    assert await folds.all_text_contents() == shown, "as the server folds it"
 
 
 async def test_the_picture_opens_large_and_a_note_on_it_reaches_the_room(
