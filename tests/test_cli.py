@@ -115,6 +115,8 @@ async def test_a_workroom_for_one_is_opened_and_the_other_side_invited(server: R
         (("room", "create", "dana@example.org", "-", "T", "--zone", "Moon/Base"), "`Moon/Base` is no time zone."),
         (("room", "create", "-", "-", "T"), "A workroom begins with a client or a freelancer."),
         (("room", "invite", "nonsense"), "There is nothing here that you may see."),
+        (("room", "rewound", "0" * 26, "--reason", "None"), "This workroom is not rewound: it holds all"),
+        (("room", "rewound", "0" * 26), "The following arguments are required: --reason"),
         (("account", "create", "x@example.org"), "The following arguments are required: --name"),
         (("nonsense",), "Argument COMMAND: invalid choice"),
     ],
