@@ -309,6 +309,7 @@ class Hub:
         if channel is not None and channel.append(event):
             if entry.kind == "member.joined":
                 channel.note_member(entry)
+                self._schedule_presence(channel)
             self.schedule_flush(channel)
         if entry.kind in WRITTEN_BY_PEOPLE:
             self._tell_members(entry, channel)
