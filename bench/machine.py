@@ -69,6 +69,15 @@ def rss_kib(pid: int, whole: bool) -> int:
     return total
 
 
+def busy_seconds() -> tuple[float, float]:
+    """Return the CPU seconds of the whole machine so far, and those of this process with its ended children."""
+    fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]
+    user, nice, system, _, _, irq, softirq = (int(field) for field in fields[:7])
+    times = os.times()
+    ours = times.user + times.system + times.children_user + times.children_system
+    return (user + nice + system + irq + softirq) / _TICKS_PER_SECOND, ours
+
+
 def machine() -> dict[str, str | int]:
     """Return what is worth knowing about this machine beside a figure."""
     model = "unknown"

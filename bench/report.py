@@ -33,13 +33,17 @@ class Figure:
 
 @dataclass
 class Row:
-    """What one row of BENCHMARKS measured. `versions` by server, `skipped` by peer with the reason."""
+    """What one row of BENCHMARKS measured. `versions` by server, `skipped` by peer with the reason.
+
+    `others_share` is the share of the machine that programs outside of the bench used meanwhile.
+    """
 
     name: str
     figures: list[Figure] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    others_share: float = 0.0
 
 
 def median(values: list[float]) -> float:

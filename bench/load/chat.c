@@ -120,7 +120,7 @@ static void run(uint32_t outstanding, double rate, double seconds) {
         turn(1);
     }
     uint32_t finished_in_time = said - first_of_run - unfinished;
-    uint64_t ended = now, patience = now + 15000000000u;
+    uint64_t ended = now, patience = now + 30000000000u;
     while (unfinished && (now = now_ns()) < patience) turn(5);
     printf("{\"event\":\"done\",\"said\":%u,\"finished_in_time\":%u,\"lost\":%u,\"doubled\":%u,\"errors\":%u,\"gone\":%u,"
            "\"seconds\":%.3f,\"load_cpu_seconds\":%.3f",

@@ -188,7 +188,7 @@ static void report(const char *event, double seconds, double cpu_seconds, double
     fflush(stdout);
 }
 
-/* Publishes for `seconds`, then waits until every watcher has everything, at most 15 s. Window 0: by `rate`; both 0: only counts. */
+/* Publishes for `seconds`, then waits until every watcher has everything, at most 60 s. Window 0: by `rate`; both 0: only counts. */
 static void run(uint64_t window, double rate, double seconds) {
     reset();
     if (publisher_kind) publisher_open();
@@ -204,7 +204,7 @@ static void run(uint64_t window, double rate, double seconds) {
         turn(1);
         if (nap_us && !stamped) usleep((useconds_t)nap_us); /* lets data gather, so that counting stays cheap */
     }
-    uint64_t ended = now, patience = now + 15000000000u, expected = published * wanted;
+    uint64_t ended = now, patience = now + 60000000000u, expected = published * wanted;
     while (publisher_kind && counted < expected && (now = now_ns()) < patience) {
         publisher_flush(), publisher_drain();
         turn(5);

@@ -58,7 +58,8 @@ def run(folder: Path, rooms: int = ROOMS, rounds: int = ROUNDS, seconds: float =
                 details = {"server_cpu_seconds": round(spent, 2), "load_cpu_seconds": found["load_cpu_seconds"]}
                 details |= {"closed_loop_p50_ms": found["p50_ms"], "closed_loop_p99_ms": found["p99_ms"]}
             best = median(rates)
-            paced = _checked(people.ask(f"pace {best / 2:.0f} {2 * seconds}"))
+            paces = [_checked(people.ask(f"pace {best / 2:.0f} {seconds}")) for _ in range(rounds)]
+            paced = sorted(paces, key=lambda found: float(found["p99_ms"]))[rounds // 2]
     ratio = best / bound["Redis XADD"] if bound else None
     row.figures = [
         Figure("said and shown", "messages/s", round(best), {k: round(v) for k, v in bound.items()},

@@ -21,6 +21,8 @@ from bench.servers.peers import PEERS
 MESSAGE_BYTES = 300
 ROUND_SECONDS = 1.5
 ROUNDS = 3
+WARM_SECONDS = 0.5
+OURS = "ours"
 GOAL_RATIO = 1.2
 GOAL_PEERS = ("nchan", "NATS")
 # Watchers, and how many messages may be on their way: one shows the cost of a write, more show what joining saves.
@@ -68,7 +70,7 @@ def run(folder: Path, sizes: dict[int, tuple[int, ...]] | None = None, rounds: i
         with contextlib.ExitStack() as stack:
             contenders = _contenders(stack, folder / str(watchers), watchers, row)
             for window in windows:
-                _alternate(contenders, window, rounds)
+                _alternate(contenders, window, rounds, row)
                 is_goal = watchers == 1000 and window == windows[0]
                 row.figures.append(_figure(contenders, watchers, window, is_goal))
                 print(progress(row.figures[-1]), flush=True)
@@ -83,7 +85,7 @@ def _contenders(stack: contextlib.ExitStack, folder: Path, count: int, row: Row)
     ours = stack.enter_context(fan_out_server(folder / "ours"))
     row.versions["ours"] = ours.server.version
     options = ["--count", str(count), "--port", str(ours.server.port), *ours.join, *ours.publish(LIVE, MESSAGE_BYTES)]
-    found = [Contender("ours", ours.server, stack.enter_context(load("watch", options)))]
+    found = [Contender(OURS, ours.server, stack.enter_context(load("watch", options)))]
     for name, start in PEERS.items():
         try:
             peer = stack.enter_context(start(folder / name))
@@ -97,18 +99,27 @@ def _contenders(stack: contextlib.ExitStack, folder: Path, count: int, row: Row)
     return found
 
 
-def _alternate(contenders: list[Contender], window: int, rounds: int) -> None:
+def _alternate(contenders: list[Contender], window: int, rounds: int, row: Row) -> None:
+    """Measure all in turn. A peer that loses messages is out, with the reason; if ours does, the row fails."""
     for contender in contenders:
         contender.watchers.settle()
-        contender.measure(window, 0.5)  # warm
-    for _ in range(rounds):
-        for contender in contenders:
-            contender.rates.setdefault(window, []).append(contender.measure(window, ROUND_SECONDS))
+    for turn in range(rounds + 1):  # the first warms up
+        for contender in list(contenders):
+            try:
+                rate = contender.measure(window, ROUND_SECONDS if turn else WARM_SECONDS)
+            except BenchFailed as problem:
+                if contender.name == OURS:
+                    raise
+                contenders.remove(contender)
+                row.skipped[contender.name] = str(problem)
+                continue
+            if turn:
+                contender.rates.setdefault(window, []).append(rate)
 
 
 def _figure(contenders: list[Contender], watchers: int, window: int, is_goal: bool) -> Figure:
     medians = {contender.name: median(contender.rates[window]) for contender in contenders}
-    ours = medians.pop("ours")
+    ours = medians.pop(OURS)
     best = max((medians[name] for name in GOAL_PEERS if name in medians), default=None)
     ratio = ours / best if best else None
     return Figure(
@@ -129,8 +140,8 @@ def _durable(folder: Path, watchers: int, rounds: int) -> Figure:
         options = ["--count", str(watchers), "--port", str(ours.server.port), *ours.join]
         options += ours.publish(DURABLE, MESSAGE_BYTES)
         with load("watch", options) as program:
-            contender = Contender("ours", ours.server, program)
-            _alternate([contender], DURABLE_WINDOW, rounds)
+            contender = Contender(OURS, ours.server, program)
+            _alternate([contender], DURABLE_WINDOW, rounds, Row("durable"))
     return Figure(
         name=f"{watchers:,} watchers, durable, window {DURABLE_WINDOW}",
         unit="deliveries/CPU s",
