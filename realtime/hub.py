@@ -39,6 +39,8 @@ from realtime.fastlane import Lane
 from realtime.protocol import account_frame, entry_frame, live_frame, snapshot_frame
 
 RING_ENTRIES = 256  # a reconnect after a short cut is served from memory
+PIECE_BYTES = 128 * 1024  # of frames in one write; more would pass the lane's limit when messages are large
+PIECES_KEPT = 16  # joined pieces of a room, for subscribers in step
 SLICE = 500  # subscribers per turn of the loop: about 2 ms of writing
 BUSY_DELAY_SECONDS = 0.002  # a busy room joins what comes within this into one write
 STALLED_SECONDS_MAX = 15.0
@@ -87,6 +89,7 @@ class Channel:
         self.flushed_at = 0.0
         self.presence_scheduled = False
         self._frames: dict[str, dict[int, bytes]] = {}
+        self._pieces: dict[tuple[str, int], tuple[bytes, int]] = {}  # what `frames` returned since the last change
         self._told: dict[tuple[str, int], set[int]] = {}  # by cell: the entries of the ring that tell of it
         self._snapshots: dict[str, bytes] = {}
 
@@ -109,6 +112,7 @@ class Channel:
             self.note_cell(cell)
         self.ring.append(event)
         self.head = seq
+        self._pieces.clear()
         self._note_told(event)
         if event.entry.kind in ERASING and event.entry.ref is not None and event.entry.ref >= self.first:
             erased = self.ring[event.entry.ref - self.first]
@@ -145,6 +149,7 @@ class Channel:
         """Replace what the ring tells of an entry."""
         seq = event.entry.seq
         self.ring[seq - self.first] = event
+        self._pieces.clear()
         for frames in self._frames.values():
             frames.pop(seq, None)
 
@@ -175,16 +180,27 @@ class Channel:
     def forget_snapshots(self) -> None:
         self._snapshots.clear()
 
-    def frames(self, view: str, after: int) -> bytes:
-        """Return the frames behind `after`, joined; `after` must not lie below the ring."""
+    def frames(self, view: str, after: int) -> tuple[bytes, int]:
+        """Return frames behind `after`, joined, about PIECE_BYTES at most, and the seq of the last of them.
+
+        `after` must not lie below the ring. Subscribers in step share one object, however slowly they read.
+        """
+        piece = self._pieces.get((view, after))
+        if piece is not None:
+            return piece
         encoded = self._frames.setdefault(view, {})
-        first, found = self.first, []
-        for seq in range(max(after + 1, first), self.head + 1):
+        first, found, size, seq = self.first, [], 0, after
+        while seq < self.head and size < PIECE_BYTES:
+            seq += 1
             frame = encoded.get(seq)
             if frame is None:
                 frame = encoded[seq] = entry_frame(view, self.ring[seq - first], self.room)
             found.append(frame)
-        return found[0] if len(found) == 1 else b"".join(found)
+            size += len(frame)
+        if len(self._pieces) >= PIECES_KEPT:
+            self._pieces.clear()
+        piece = self._pieces[view, after] = found[0] if len(found) == 1 else b"".join(found), seq
+        return piece
 
     def snapshot(self, view: str) -> bytes:
         """Return the frame that repairs what live events a viewer may have missed."""
@@ -396,7 +412,7 @@ class Hub:
 
     def _write(self, channel: Channel, view: str, subscribers: Iterable[Subscription]) -> None:
         head, first = channel.head, channel.first
-        joined: dict[int, bytes] = {}  # by cursor: subscribers in step share one object
+        pieces: dict[int, tuple[bytes, int]] = {}  # by cursor
         fallen_behind: list[Subscription] = []
         for subscription in subscribers:
             cursor = subscription.cursor
@@ -406,16 +422,16 @@ class Hub:
                 fallen_behind.append(subscription)
                 continue
             lane = subscription.viewer.lane
-            if not lane.is_writable:
-                if subscription.stalled_at is None:
-                    subscription.stalled_at = self._loop.time()
-                    self._stalled[subscription] = None
-                continue
-            data = joined.get(cursor)
-            if data is None:
-                data = joined[cursor] = channel.frames(view, cursor)
-            subscription.cursor = head
-            lane.write(data)
+            while cursor < head and lane.is_writable:
+                piece = pieces.get(cursor)
+                if piece is None:
+                    piece = pieces[cursor] = channel.frames(view, cursor)
+                lane.write(piece[0])
+                cursor = piece[1]
+            subscription.cursor = cursor
+            if cursor < head and subscription.stalled_at is None:
+                subscription.stalled_at = self._loop.time()
+                self._stalled[subscription] = None
         for subscription in fallen_behind:
             subscription.live = False
             self.catch_up(subscription)

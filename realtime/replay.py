@@ -12,18 +12,17 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
-from app.domain.errors import WorkroomError
+from app.domain.errors import Unavailable, WorkroomError
 from app.domain.live import Appended, Cell, TrackerState
 from app.domain.workrooms import RoomInfo
 from app.services.access import room_info
 from app.services.resources import Resources
 from app.storage import record as rows
-from realtime.hub import Channel, Hub, Subscription, Viewer
+from realtime.hub import PIECE_BYTES, Channel, Hub, Subscription, Viewer
 from realtime.protocol import entry_frame, joined_frame
 
 GAP_ENTRIES_MAX_HTML = 300  # rows that a page can take live; more is slower than a fresh page
 GAP_ENTRIES_MAX_JSON = 1_000  # one page of the API
-PIECE_BYTES = 128 * 1024
 PAGE_ENTRIES = 100
 REPLAYS_AT_ONCE = 8  # a herd waits in line instead of filling memory with pages
 WRITABLE_WAIT_SECONDS = 15.0
@@ -64,14 +63,12 @@ class Replay:
             self._drop_if_empty(channel)
             return
         subscription = self._hub.subscribe(viewer, channel, after)
+        viewer.lane.write(joined_frame(room, head, "live" if after == head else "replay"))
         if after >= channel.first - 1:
-            viewer.lane.write(joined_frame(room, head, "live" if after == head else "replay"))
-            if after < head:
-                viewer.lane.write(channel.frames(viewer.view, after))
-            subscription.cursor = head
+            self._write_from_ring(subscription)
+        if subscription.cursor == channel.head:
             self._go_live(subscription)
         else:
-            viewer.lane.write(joined_frame(room, head, "replay"))
             self.start(subscription)
 
     def start(self, subscription: Subscription) -> None:
@@ -90,29 +87,41 @@ class Replay:
         subscription.live = True
         subscription.viewer.lane.write(subscription.channel.snapshot(subscription.viewer.view))
 
+    def _write_from_ring(self, subscription: Subscription) -> None:
+        """Write what the connection takes of what the ring holds."""
+        viewer, channel = subscription.viewer, subscription.channel
+        while subscription.cursor < channel.head and viewer.lane.is_writable:
+            piece, subscription.cursor = channel.frames(viewer.view, subscription.cursor)
+            viewer.lane.write(piece)
+
     async def _catch_up(self, subscription: Subscription) -> None:
         viewer, channel = subscription.viewer, subscription.channel
         try:
             while viewer.lane.is_open and viewer.subscriptions.get(channel.room.id) is subscription:
-                if subscription.cursor >= channel.first - 1:  # the same step: nothing can come between
-                    if subscription.cursor < channel.head:
-                        viewer.lane.write(channel.frames(viewer.view, subscription.cursor))
-                        subscription.cursor = channel.head
-                    self._go_live(subscription)
-                    return
+                await self._writable(viewer)
+                if subscription.cursor >= channel.first - 1:
+                    self._write_from_ring(subscription)
+                    if subscription.cursor == channel.head:  # the same step: nothing can come between
+                        self._go_live(subscription)
+                        return
+                    continue
                 async with self._slots:
-                    pieces, cursor = await self._read_page(channel, viewer.view, subscription.cursor)
-                for piece in pieces:
-                    await self._writable(viewer)
+                    pieces = await self._read_page(channel, viewer.view, subscription.cursor)
+                if not pieces:
+                    raise Unavailable()
+                for piece, seq in pieces:
+                    if not viewer.lane.is_writable:
+                        break  # the rest is read again: a thousand that wait must not hold a page each
                     viewer.lane.write(piece)
-                subscription.cursor = cursor
+                    subscription.cursor = seq
         except TimeoutError:
             viewer.lane.abort()
         except WorkroomError as error:
             log.warning("replay failed", room=channel.room.id, code=error.code)
             viewer.lane.close(4001, "resync")
 
-    async def _read_page(self, channel: Channel, view: str, after: int) -> tuple[list[bytes], int]:
+    async def _read_page(self, channel: Channel, view: str, after: int) -> list[tuple[bytes, int]]:
+        """Return the page of entries behind `after` in pieces, each with the seq of its last entry."""
         async with self._resources.database.read() as connection:
             found = await rows.select_after(connection, channel.room.id, after, PAGE_ENTRIES)
         events = [Appended(entry) for entry in found]
@@ -121,12 +130,10 @@ class Replay:
         pieces, piece = [], bytearray()
         for event in events:
             piece += entry_frame(view, event, channel.room)
-            if len(piece) >= PIECE_BYTES:
-                pieces.append(bytes(piece))
+            if len(piece) >= PIECE_BYTES or event is events[-1]:
+                pieces.append((bytes(piece), event.entry.seq))
                 piece.clear()
-        if piece:
-            pieces.append(bytes(piece))
-        return pieces, found[-1].seq if found else channel.head
+        return pieces
 
     async def _writable(self, viewer: Viewer) -> None:
         """Wait until a connection takes more.

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import cache
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 import msgspec
@@ -48,25 +48,36 @@ async def connected(url: str, token: str) -> AsyncIterator[ClientConnection]:
         yield connection
 
 
-class Sayer:
-    """Says at a steady pace into one room. `sent` and `answered` are by cid."""
+class Address(Protocol):
+    """Where a server is reached."""
 
-    def __init__(self, server: ServerProcess, token: str, room: str) -> None:
+    @property
+    def ws_url(self) -> str: ...
+
+
+class Sayer:
+    """Says at a steady pace into one room.
+
+    By cid: `answered` has the seqs, `waiting` the texts, `sent_at` when each was sent first, by the loop's clock.
+    """
+
+    def __init__(self, server: Address, token: str, room: str) -> None:
         self.answered: dict[str, int] = {}
         self.waiting: dict[str, str] = {}
+        self.sent_at: dict[str, float] = {}
         self.refused: Counter[str] = Counter()
         self._server = server
         self._token = token
         self._room = room
 
-    async def run(self, per_second: float) -> None:
+    async def run(self, per_second: float, text: str = "something about as long as people write it") -> None:
         """Say until the connection ends."""
         with suppress(ConnectionClosed, OSError, InvalidHandshake):
             async with connected(self._server.ws_url, self._token) as connection:
                 await _send(connection, {"t": "hello", "v": 1, "view": "json", "rooms": {}})
                 receiving = asyncio.create_task(self._receive(connection))
                 try:
-                    await self._say(connection, per_second, receiving)
+                    await self._say(connection, per_second, text, receiving)
                 finally:
                     await connection.close()
                     await receiving
@@ -85,19 +96,18 @@ class Sayer:
             await connection.close()
             await receiving
 
-    async def say(self, connection: ClientConnection, text: str) -> None:
-        """Say one thing under an id of its own."""
-        cid = str(uuid.uuid4())
-        self.waiting[cid] = text
-        await self._send_one(connection, cid)
-
-    async def _say(self, connection: ClientConnection, per_second: float, receiving: asyncio.Task[None]) -> None:
+    async def _say(
+        self, connection: ClientConnection, per_second: float, text: str, receiving: asyncio.Task[None]
+    ) -> None:
         loop = asyncio.get_running_loop()
         begun, said = loop.time(), 0
         while not receiving.done():
             while said < (loop.time() - begun) * per_second and len(self.waiting) < SAYS_AHEAD_MAX:
                 said += 1
-                await self.say(connection, f"message {said} of many, about as long as people write them")
+                cid = str(uuid.uuid4())
+                self.waiting[cid] = f"{said}: {text}"
+                self.sent_at[cid] = loop.time()
+                await self._send_one(connection, cid)
             await asyncio.sleep(BEAT_SECONDS)
 
     async def _send_one(self, connection: ClientConnection, cid: str) -> None:
