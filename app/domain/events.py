@@ -291,15 +291,15 @@ def checked_body(kind: str, body: object) -> Body:
         raise InvalidBody("`body` must be an object.", field="body")
     if "type" in body:  # the tag of a schema, which bodies do not carry
         raise InvalidBody("`body` has an unknown field `type`.", field="body.type")
+    text = body.get("text")
+    if isinstance(text, str) and "text" in schema.__struct_fields__:
+        _check_text(text)  # first: its sentences say more than the schema's
     try:
         msgspec.convert({**body, "type": kind}, schema, strict=True)
     except msgspec.ValidationError as error:
         raise _invalid(error) from None
     if kind == "comment" and body["to_segment"] < body["from_segment"]:
         raise InvalidBody("`to_segment` must not lie before `from_segment`.", field="body.to_segment")
-    text = body.get("text")
-    if isinstance(text, str):
-        _check_text(text)
     check_profile(body)
     return body
 

@@ -174,6 +174,26 @@ def _week(monday: date, times: Iterable[SegmentRow], zone: ZoneInfo) -> tuple[Da
     )
 
 
+async def weeks(resources: Resources, actor: Actor, room: str) -> dict[str, tuple[DayTotal, ...]]:
+    """Return the days of this week, in the agreed zone, of each freelancer by pseudonym. One query.
+
+    Raises:
+        NotFound: if the actor is no member.
+    """
+    await member_of(resources, actor, room)
+    info = await room_info(resources, room)
+    zone = ZoneInfo(info.time_zone)
+    today = local_day(resources.clock.record_now(), zone)
+    monday = today - timedelta(days=today.weekday())
+    first, last = segments_of_days(monday, DAYS_OF_WEEK, zone)
+    freelancers = {member.account: member.by for member in info.on_side(Side.FREELANCER)}
+    async with resources.database.read() as conn:
+        times = await select_segments(conn, room, list(freelancers), range(first, last + 1))
+    return {
+        by: _week(monday, [row for row in times if row.account == account], zone) for account, by in freelancers.items()
+    }
+
+
 async def tracker_states(resources: Resources, rooms: Sequence[RoomInfo]) -> dict[str, list[TrackerState]]:
     """Return, by room, what each freelancer's tracker does now. Three queries, however many rooms."""
     async with resources.database.read() as conn:

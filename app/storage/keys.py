@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from app.domain.checkpoint import Checkpoint, checkpoint_text, key_id, parse_checkpoint, signed_note, verifier_key
 from app.domain.checkpoint import room_origin as _room_origin
-from app.domain.errors import ProofError
+from app.domain.errors import ProofError, Unavailable
 
 
 class Signer:
@@ -97,14 +97,24 @@ class ReleasedSizes:
             _write_private(path, self._lines(self.sizes))  # compact: one line a room
 
     def release(self, sizes: dict[str, int]) -> None:
-        """Write sizes durably; blocks for one fsync, so call it in a thread."""
+        """Write sizes durably; blocks for one fsync, so call it in a thread.
+
+        Raises:
+            Unavailable: if the disk does not take them; a torn line counts for nothing.
+        """
+        lines = self._lines(sizes).encode()
         with self._writing:
-            descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
             try:
-                os.write(descriptor, self._lines(sizes).encode())
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+                descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+                try:
+                    if os.write(descriptor, lines) != len(lines):
+                        os.write(descriptor, b"\n")  # what follows begins a line of its own
+                        raise Unavailable()
+                    os.fsync(descriptor)
+                finally:
+                    os.close(descriptor)
+            except OSError as error:
+                raise Unavailable() from error
             self.sizes.update(sizes)
 
     def reset(self, room: str, size: int) -> None:

@@ -131,16 +131,17 @@ async def _entries(request: Request, looking: Looking, summary: RoomSummary) -> 
 async def _week(looking: Looking) -> list[dict[str, Any]]:
     """Return this week's hours of each freelancer."""
     made = []
+    weeks = await workview.weeks(looking.resources, looking.actor, looking.room.id)
     for member in looking.room.on_side(Side.FREELANCER):
-        shown = await workview.day(looking.resources, looking.actor, looking.room.id, member.by)
-        documented = sum(day.documented_ms for day in shown.week)
+        documented = sum(day.documented_ms for day in weeks[member.by])
+        tracked = sum(day.tracked_ms for day in weeks[member.by])
         made.append(
             {
                 "name": member.name,
-                "total_ms": shown.week_ms,
+                "total_ms": documented + tracked,
                 "documented_ms": documented,
-                "tracked_ms": shown.week_ms - documented,
-                "scale_ms": max(WEEK_SCALE_MS, shown.week_ms),
+                "tracked_ms": tracked,
+                "scale_ms": max(WEEK_SCALE_MS, documented + tracked),
             }
         )
     return made
