@@ -101,7 +101,7 @@ async def test_an_entry_is_posted_without_script_once_even_if_posted_twice(live:
         ({"kind": "nonsense", "text": "Kept text"}, "There is no entry of the kind"),
         ({"kind": "comment", "text": "Kept text", "from_segment": "1", "to_segment": "2"}, "As client you cannot"),
         ({"kind": "message", "text": "Kept text", "ref": "99999"}, "`ref` must name an entry of this workroom"),
-        ({"kind": "message", "text": "Kept text " * 4000}, "32768"),
+        ({"kind": "message", "text": "Kept text " * 4000}, "longer than 32 KiB"),
     ],
 )
 async def test_a_refused_entry_comes_back_with_its_text(
