@@ -55,7 +55,7 @@ if (el) {
   el.addEventListener("htmx:ws:before:message:incoming", incoming);
   el.addEventListener("htmx:ws:after:message:incoming", e => {
     const m = parse(e.detail.message);
-    if (m?.seq == null || m.seq <= (seqs.get(m.room) ?? -1)) return;
+    if (m?.content == null || m.seq == null || m.seq <= (seqs.get(m.room) ?? -1)) return; // an `ok` brings no entry
     const from = seqs.get(m.room);
     seqs.set(m.room, m.seq);
     tell("entry", {room: m.room, seq: m.seq, from});
