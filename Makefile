@@ -28,8 +28,9 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 run: $(VENV)/.run ## Start the server with demo data; PORT, DATA and SCREEN=1 are yours to set
 	@exec env WORKROOM_PORT=$(PORT) WORKROOM_DATA=$(DATA) $(BIN)/python -m app demo $(if $(filter 1,$(SCREEN)),--screen)
 
-test: $(VENV)/.dev system check ## Check, then run every test
-	$(BIN)/python -m pytest
+test: $(VENV)/.dev system check ## Check, then run every test: two files at a time, faults alone
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not faults"
+	$(BIN)/python -m pytest -m faults
 
 check: $(VENV)/.dev ## Lint, types, layers, house rules
 	$(BIN)/ruff check .
