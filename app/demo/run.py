@@ -103,7 +103,11 @@ class Crew:
         for number, job in enumerate(JOBS):
             actor = await accounts.account_of_email(resources, job.email)
             home = self._data / "trackers" / job.drawn
-            token = await accounts.new_token(resources, actor, "device", f"{job.name}'s laptop")
+            label = f"{job.name.split()[0]}'s laptop"
+            for row in await accounts.tokens_of(resources, actor):
+                if row.label == label:  # of an earlier run: the address may have changed since
+                    await accounts.revoke_token(resources, actor, row.id)
+            token = await accounts.new_token(resources, actor, "device", label)
             await self._tracker(home, None, "pair", self._settings.base_url, "--token", token)
             self._tasks.append(asyncio.create_task(self._work(resources, job, home, offset=number)))
 
