@@ -36,6 +36,8 @@ from app.views.rendering import macro
 from app.views.rows import FATES, TILE_OF, first_name
 from app.views.trackers import now_html, tracker_html
 
+HOUR_KINDS = ("hour.closed", "hour.amended")
+
 
 def _partial(target: str, content: str, swap: str = "innerHTML") -> str:
     return f'<hx-partial hx-target="#{target}" hx-swap="{swap}">{content}</hx-partial>'
@@ -49,6 +51,17 @@ def _tile_content(room: RoomInfo, seq: int, by: str, state: str) -> str:
     """Return what a frame's place in the timeline shows from now on."""
     tile = macro("entries/frame.taken.html", "tile")(room.id, seq, first_name(room, by), state)
     return _upsert(f"f-{room.id}-{seq}", tile)
+
+
+def _tiles_of_hour(cells: Sequence[Cell], room: RoomInfo) -> str:
+    """Return the tiles of an hour that closed, for pages that were away when their pictures came."""
+    made = []
+    for cell in cells:
+        if cell.frame_seq is not None and cell.state in (CellState.READY, CellState.UNREADABLE):
+            name, state = first_name(room, cell.by), TILE_OF[cell.state]
+            tile = macro("entries/frame.taken.html", "tile")(room.id, cell.frame_seq, name, state)
+            made.append(_partial(f"t-{room.id}-{cell.frame_seq}", tile, "outerMorph"))
+    return "".join(made)
 
 
 def _correction_content(entry: Entry, room: RoomInfo) -> str:
@@ -66,6 +79,8 @@ def timeline_content(entry: Entry, room: RoomInfo, cells: Sequence[Cell] = ()) -
     fate = next((TILE_OF.get(cell.state) for cell in cells if cell.frame_seq == entry.seq), None)
     row = f'<hx-upsert hx-target="#log-{room.id}" key="data-seq" sort>{entry_row(entry, room, fate)}</hx-upsert>'
     row += _correction_content(entry, room)
+    if entry.kind in HOUR_KINDS:
+        row += _tiles_of_hour(cells, room)
     if entry.ref is None:
         return row
     if entry.kind in FATES:
@@ -82,7 +97,7 @@ def workview_content(event: Appended, room: RoomInfo) -> str:
     """Return the cells that an entry changed, the total of an hour that closed, and what people say."""
     entry = event.entry
     parts = [_cell_content(cell, room) for cell in event.cells]
-    if entry.kind in ("hour.closed", "hour.amended") and entry.body is not None:
+    if entry.kind in HOUR_KINDS and entry.body is not None:
         hour = entry.body["hour"]
         target = f"hour-{room.id}-{entry.body['member']}-{hour}"
         parts.append(_partial(target, total_of_body(room.id, entry.body), "outerMorph"))

@@ -14,8 +14,8 @@ import pytest
 
 from app.config import Settings
 from app.domain.events import KINDS
-from app.domain.timerange import HOUR_MS
-from app.services import accounts, frames, record
+from app.domain.timerange import DAY_MS, HOUR_MS, SEGMENT_MS
+from app.services import accounts, frames, record, workview
 from app.services.access import Actor
 from app.services.accounts import SESSION_COOKIE, Client
 from app.services.clock import ManualClock
@@ -24,6 +24,7 @@ from tests.conftest import NOW
 from tests.live import DEADLINE_SECONDS, Live, ViewerClient, live_server
 from tests.page_model import Node, PageModel
 from tests.story import Story
+from tests.work import MINUTE, Shift
 
 DAY = "2026-09-21"
 PAGES = {"timeline": "", "workview": f"/work-view?day={DAY}"}
@@ -89,6 +90,13 @@ async def _settled(live: Live, actor: Actor, room: str) -> int:
     return (await record.page(live.resources, actor, room, limit=1)).head
 
 
+async def _signed_in(live: Live, clock: ManualClock) -> Told:
+    pair = await build_pair(live.resources)
+    browser = Client("127.0.0.1", "test")
+    signed = await accounts.sign_in(live.resources, pair.client.email, "correct horse", browser)
+    return Told(live, pair, {SESSION_COOKIE: signed.token}, clock)
+
+
 @pytest.fixture(scope="module", params=["memory", "database"])
 async def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Told]:
     """A server on which the story was told, while a client looked at every page after every chapter.
@@ -98,10 +106,8 @@ async def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     settings = Settings(data=tmp_path_factory.mktemp("story") / "data", port=0, origin="test.example")
     clock = ManualClock(NOW // HOUR_MS * HOUR_MS)
     async with live_server(settings, clock) as live, AsyncExitStack() as watching:
-        pair = await build_pair(live.resources)
-        browser = Client("127.0.0.1", "test")
-        signed = await accounts.sign_in(live.resources, pair.client.email, "correct horse", browser)
-        made = Told(live, pair, {SESSION_COOKIE: signed.token}, clock)
+        made = await _signed_in(live, clock)
+        pair = made.pair
         for view in PAGES:
             made.loaded.append((view, await made.load(view)))
             if request.param == "memory":
@@ -175,6 +181,31 @@ async def test_a_page_that_stayed_open_shows_what_a_fresh_one_does(told: Told) -
             assert _rows(watcher.page) == _rows(fresh)
         else:
             assert (_cells(watcher.page), _totals(watcher.page)) == (_cells(fresh), _totals(fresh))
+
+
+async def test_a_placeholder_gives_way_to_the_picture_that_came_while_nobody_watched(
+    sqlite_settings: Settings,
+) -> None:
+    clock = ManualClock(NOW // HOUR_MS * HOUR_MS)
+    async with live_server(sqlite_settings, clock) as live:
+        told = await _signed_in(live, clock)
+        shift = await Shift(live.resources, told.pair.freelancer, told.pair.room, clock).start()
+        await shift.work(SEGMENT_MS)
+        enqueue, live.resources.enqueue = live.resources.enqueue, _nobody_works
+        stored = await shift.frame(taken_at=shift.at - MINUTE)
+        html = await told.load("timeline")
+        assert f"/frames/{stored.seq}/thumbnail?ready" not in html
+        await enqueue("make_thumbnail", stored.frame)
+        told.head = await _settled(live, told.pair.client, told.pair.room)
+        await shift.work(HOUR_MS)
+        clock.now += DAY_MS  # what follows a join shows no longer how the frame is
+        await workview.close_due_hours(live.resources)
+        told.head = await _settled(live, told.pair.client, told.pair.room)
+        assert _rows(await told.watch(html)) == _rows(await told.watch(await told.load("timeline")))
+
+
+async def _nobody_works(task: str, key: str) -> bool:
+    return False
 
 
 async def test_resumed_json_is_what_the_api_gives(told: Told) -> None:
