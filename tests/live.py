@@ -112,6 +112,7 @@ async def live_server(settings: Settings, clock: Clock | None = None) -> AsyncIt
     async with running_app(settings, clock) as app:
         server = Server(server_config(app, settings))
         listening = socket.socket()
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a restart takes the same port again
         listening.bind(("127.0.0.1", settings.port))
         listening.listen(1024)
         listening.setblocking(False)
