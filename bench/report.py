@@ -33,7 +33,7 @@ class Figure:
 
 @dataclass
 class Row:
-    """What one row of BENCHMARKS measured. `versions` by server, `skipped` by peer with the reason.
+    """What one row of docs/benchmarks.md measured. `versions` by server, `skipped` by peer with the reason.
 
     `others_share` is the share of the machine that programs outside of the bench used meanwhile.
     """

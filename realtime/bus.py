@@ -1,7 +1,7 @@
 """The bus: carries events from the services, after commit, to everybody in this process who delivers them.
 
 Rule 1: publishing is synchronous and never fails: one subscriber's error does not keep the others from the event.
-Rule 2: a hint with a position, not the truth: whoever misses an event reads the database (REALTIME).
+Rule 2: a hint with a position, not the truth: whoever misses an event reads the database.
 Across processes Redis will stand behind the same two functions.
 """
 

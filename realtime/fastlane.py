@@ -5,7 +5,7 @@ reach `session.message` straight from the transport, and `Lane.write` puts compl
 no queue, no scope per connection.
 
 Rule 1: a lane never blocks and never raises to its writer; a peer that is too far behind is dropped and resumes by seq.
-Rule 2: everything a peer can make grow has a limit: buffers, pings, fragments (REALTIME, "Facts", defects A to C).
+Rule 2: everything a peer can make grow has a limit: buffers, pings, fragments (defects A to C: docs/adr/0003).
 Rule 3: this subclass uses private names of uvicorn 0.54 and websockets 17.4; a test asserts that they exist.
 """
 

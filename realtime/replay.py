@@ -18,7 +18,8 @@ from app.domain.workrooms import RoomInfo
 from app.services.access import room_info
 from app.services.resources import Resources
 from app.storage import record as rows
-from realtime.hub import PIECE_BYTES, Channel, Hub, Subscription, Viewer
+from realtime.channel import PIECE_BYTES, Channel, Subscription, Viewer
+from realtime.hub import Hub
 from realtime.protocol import entry_frame, joined_frame
 
 GAP_ENTRIES_MAX_HTML = 300  # rows that a page can take live; more is slower than a fresh page

@@ -36,8 +36,9 @@ from app.services import record
 from app.services.access import Actor, known_member_of, member_of
 from app.services.resources import Resources
 from realtime.adoption import adopt
+from realtime.channel import Viewer
 from realtime.fastlane import Lane
-from realtime.hub import Hub, Viewer
+from realtime.hub import Hub
 from realtime.protocol import cid_of, error_frame, heartbeat_frame, ok_frame, parse_viewer_message
 from realtime.replay import Replay
 

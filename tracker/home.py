@@ -63,7 +63,7 @@ class Home:
         return self.folder / "control.sock"
 
     def lock(self) -> None:
-        """Take the lock until the process ends or `unlock`.
+        """Take the lock until the process ends.
 
         Raises:
             AlreadyRunning: if another process has it.
@@ -80,11 +80,6 @@ class Home:
     def lock_is_held(self) -> bool:
         """Whether this process holds the lock."""
         return self._lock is not None
-
-    def unlock(self) -> None:
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
 
     def store_device(self, device: Device) -> None:
         """Keep the device, in place of an earlier one."""

@@ -171,7 +171,7 @@ async def erase_blobs(ctx: Context, key: str = "", source: str = "sweep") -> Non
 
 @_task
 async def sweep_orphans(ctx: Context, key: str = "", source: str = "sweep") -> None:
-    """Remove pictures that are a day old and have no row: their transaction never came (ARCHITECTURE, "Blobs")."""
+    """Remove pictures that are a day old and have no row: their transaction never came (docs/architecture.md)."""
 
     async def act(work: Work) -> None:
         blobs = work.resources.blobs

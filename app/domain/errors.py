@@ -122,7 +122,7 @@ class Unavailable(WorkroomError):
 
 
 class RecordRewound(WorkroomError):
-    """The database holds less than this server has signed (a restored backup): RECORD, "Checkpoint"."""
+    """The database holds less than this server has signed (a restored backup), see docs/record.md."""
 
     code = "record_rewound"
     sentence = (

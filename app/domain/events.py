@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from app.domain.errors import InvalidBody, UnknownKind
-from app.domain.record import BODY_BYTES_MAX, Body, canonical, check_profile
+from app.domain.record import Body, check_profile
 
 TEXT_BYTES_MAX = 32 * 1024
 NOTE_CHARS_MAX = 2_000
@@ -103,7 +103,7 @@ class MemberJoined(SystemBody, frozen=True, tag="member.joined"):
 
 class RoomRewound(SystemBody, frozen=True, tag="room.rewound"):
     """The operator says that entries were lost, and why: a checkpoint of `signed_size` entries had been released,
-    and `held_size` were there when this entry followed them (RECORD, "Checkpoint")."""
+    and `held_size` were there when this entry followed them (docs/record.md)."""
 
     reason: Note
     signed_size: Seq
@@ -186,7 +186,7 @@ class TimeDiscarded(SystemBody, frozen=True, tag="tracking.discarded"):
 
 
 class FrameTaken(SystemBody, frozen=True, tag="frame.taken"):
-    """A frame is stored. `sha256` is of the picture; it goes when the body is erased (RECORD, "Entry")."""
+    """A frame is stored. `sha256` is of the picture; it goes when the body is erased (docs/record.md)."""
 
     member: Pseudonym
     session: Uuid
@@ -331,8 +331,3 @@ def _invalid(error: msgspec.ValidationError) -> InvalidBody:
     field = ".".join(part for part in ("body", path, named.group(1) if named else "") if part)
     reason = text[: match.start()] if match else text
     return InvalidBody(f"`{field}`: {reason}.", field=field)
-
-
-def body_bytes_fit(body: Body) -> bool:
-    """Whether a body stays under the 64 KiB of RECORD."""
-    return len(canonical(body)) <= BODY_BYTES_MAX

@@ -9,7 +9,6 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 
 from app.domain.record import Entry
@@ -148,5 +147,3 @@ Event = (
     | AccountEvent
     | AccessRevoked
 )
-
-encode_event = msgspec.msgpack.encode

@@ -1,4 +1,4 @@
-"""Workrooms: who stands in one, on which side, and what a side may do (the table of PRODUCT, "Who may do what").
+"""Workrooms: who stands in one, on which side, and what a side may do.
 
 Rule 1: inside a room an account is a pseudonym (`p1`, `p2`); `sys` is the system.
 Rule 2: `may` is a table; what is not in it is refused.

@@ -1,4 +1,4 @@
-"""Checkpoints: the server's signed word on the size and root of a workroom's record (RECORD, "Checkpoint").
+"""Checkpoints: the server's signed word on the size and root of a workroom's record (docs/record.md).
 
 Rule 1: a changed room gets a new one at most once a second, or at once when a receipt waits for it.
 Rule 2: stored durably first, in the database and in the file of released sizes, and released afterwards.

@@ -1,4 +1,4 @@
-"""The two clocks (ARCHITECTURE, "Two clocks"): the record's and the real one, in Unix milliseconds.
+"""The two clocks (docs/architecture.md): the record's and the real one, in Unix milliseconds.
 
 Rule 1: entries, ticks, hours, weeks and holds use the record's; sockets, sign-in, limits and silence the real one.
 Rule 2: outside the demo both are one. `rate` says how many times faster the record's runs now.

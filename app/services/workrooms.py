@@ -1,6 +1,6 @@
 """Workrooms: open one, join one, list one's own.
 
-Rule 1: seq 0 of a room is `room.opened`; it names the verifier key and the pseudonyms (RECORD, "Checkpoint").
+Rule 1: seq 0 of a room is `room.opened`; it names the verifier key and the pseudonyms (docs/record.md).
 Rule 2: who joins accepts the policy: `member.joined` and `policy.accepted` are one commit.
 """
 

@@ -1,4 +1,4 @@
-"""fsck: derives everything that can be derived again, and lists every difference (RECORD, "Storage guards").
+"""fsck: derives everything that can be derived again, and lists every difference (docs/record.md).
 
 Rule 1: it reads only, from one consistent state, so it runs beside a server that works.
 Rule 2: rows are read in pages; memory does not grow with the record.

@@ -1,4 +1,4 @@
-"""Guards against change: triggers by which the database itself refuses to edit the record (RECORD, "Storage guards").
+"""Guards against change: triggers by which the database itself refuses to edit the record (docs/record.md).
 
 Rule 1: `entries` accepts INSERT only, on both databases.
 Rule 2: on SQLite an INSERT must carry the next seq, since INSERT OR REPLACE walks past the other triggers; on

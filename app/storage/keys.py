@@ -1,4 +1,4 @@
-"""The signing key, and the sizes that were signed: two files outside the database (RECORD, "Checkpoint").
+"""The signing key, and the sizes that were signed: two files outside the database (docs/record.md).
 
 Rule 1: the key is created at the first start, mode 0600, and never leaves its file.
 Rule 2: a released size is on disk before the checkpoint leaves the server.

@@ -42,12 +42,6 @@ async def select_head(connection: AsyncConnection, room: str) -> int:
     return (size or 0) - 1
 
 
-async def select_heads(connection: AsyncConnection, rooms: Iterable[str]) -> dict[str, int]:
-    """Return the seq of the last entry of each room."""
-    query = select(room_heads.c.room, room_heads.c.size).where(room_heads.c.room.in_(list(rooms)))
-    return {row.room: row.size - 1 for row in await connection.execute(query)}
-
-
 async def select_after(connection: AsyncConnection, room: str, after: int, limit: int) -> list[Entry]:
     """Return up to `limit` entries behind `after`, oldest first."""
     query = _entry_columns.where(entries.c.room == room, entries.c.seq > after).order_by(entries.c.seq).limit(limit)

@@ -1,4 +1,4 @@
-"""The writer: gathers units of work from everybody and commits many in one transaction (REALTIME, "Group commit").
+"""The writer: gathers units of work from everybody and commits many in one transaction (docs/architecture.md).
 
 Rule 1: a result is given, and an event published, only after the commit is durable.
 Rule 2: a plain append is a row in a multi-row insert; any other unit `fn(tx)` runs in a savepoint of its own, so that
@@ -294,7 +294,7 @@ class Writer:
         return await asyncio.shield(future)
 
     async def scrub(self) -> None:
-        """Destroy what erased content left behind: a truncating WAL checkpoint, or VACUUM (RECORD, "Erasing").
+        """Destroy what erased content left behind: a truncating WAL checkpoint, or VACUUM (docs/record.md).
 
         It runs between two commits, since one connection alone may checkpoint.
         """

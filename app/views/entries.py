@@ -93,13 +93,6 @@ def entry_json(entry: Entry) -> dict[str, Any]:
     return made
 
 
-def plain_text(entry: Entry, room: RoomInfo) -> str:
-    """Return what an entry says, without markup: a person's words whole, an event as its sentence."""
-    if entry.body is not None and "text" in entry.body:
-        return str(entry.body["text"])
-    return sentence(entry, room)
-
-
 def sentence(entry: Entry, room: RoomInfo) -> str:
     """Return one short sentence: for lists, titles and people who listen."""
     who = first_name(room, entry.by)

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from markupsafe import Markup
 from starlette.requests import Request
 
 from app.domain.errors import Malformed
@@ -157,8 +156,3 @@ def safe_path(target: str, otherwise: str) -> str:
     if target.startswith("/") and not target.startswith(("//", "/\\")) and target.isprintable():
         return target
     return otherwise
-
-
-def html_of(made: Sequence[Markup]) -> Markup:
-    """Return parts joined as they are."""
-    return Markup("").join(made)

@@ -1,1 +1,1 @@
-"""The rows of BENCHMARKS: each module has `run(folder) -> Row`, bounded in count and time."""
+"""The rows of docs/benchmarks.md: each module has `run(folder) -> Row`, bounded in count and time."""

@@ -26,7 +26,7 @@ from app.domain.live import (
 from app.domain.record import Entry
 from app.views import live, text
 from app.views.cells import WORDS, cell_html, cells_html
-from app.views.entries import entry_json, entry_row, entry_rows, plain_text, sentence
+from app.views.entries import entry_json, entry_row, entry_rows, sentence
 from app.views.presence import who_html
 from app.views.samples import FREELANCER, ROOM, SAMPLE_ENTRIES, SAMPLE_ROOM, sample_cells, sample_trackers
 from app.views.trackers import tracker_html
@@ -70,7 +70,6 @@ def test_the_live_row_is_the_row_of_the_page(entry: Entry) -> None:
 def test_every_entry_is_a_sentence_and_json_too(entry: Entry) -> None:
     said = sentence(entry, SAMPLE_ROOM)
     assert said and "\n" not in said and len(said) < 250
-    assert plain_text(entry, SAMPLE_ROOM)
     told = entry_json(entry)
     assert list(told)[:7] == ["seq", "kind", "by", "at", "ref", "cid", "body"]
     assert ("erased" in told) == (entry.body is None)
