@@ -28,7 +28,7 @@ Instant = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$
 Day = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\d$")]
 Uuid = Annotated[str, Meta(pattern="^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
 Digest = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{43}$")]
-Segment = Annotated[int, Meta(ge=0, le=2**40)]
+Segment = Annotated[int, Meta(ge=0, le=300_000_000)]  # in the year 8814: calendars end with 9999
 Seq = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 Milliseconds = Annotated[int, Meta(ge=0)]
 

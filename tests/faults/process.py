@@ -91,6 +91,7 @@ class ServerProcess:
         self.log = data.parent / f"{data.name}.log"
         self._environment = {
             "PATH": os.environ["PATH"],
+            "PYTHONFAULTHANDLER": "1",  # SIGABRT tells where a server hangs
             "WORKROOM_DATA": str(data),
             "WORKROOM_PORT": str(self.port),
             "WORKROOM_ORIGIN": "test.example",
@@ -151,8 +152,12 @@ class ServerProcess:
         assert self._process is not None
         started = time.monotonic()
         self._process.send_signal(number)
-        await asyncio.wait_for(self._process.wait(), 4 * STOP_SECONDS_MAX)
-        assert self._process.returncode == 0, self.log.read_text(errors="replace")[-4000:]
+        try:
+            await asyncio.wait_for(self._process.wait(), 4 * STOP_SECONDS_MAX)
+        except TimeoutError:
+            self._process.send_signal(signal.SIGABRT)
+            await self._process.wait()
+        assert self._process.returncode == 0, self.log.read_text(errors="replace")[-6000:]
         return time.monotonic() - started
 
     async def end(self) -> None:
