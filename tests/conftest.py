@@ -22,7 +22,7 @@ NOW = 1_790_000_000_000  # 2026-09-21T14:13:20Z: a Monday, in the fourth segment
 @pytest.fixture(scope="session", autouse=True)
 def quiet_log() -> None:
     """Keep what the program logs out of the tests' output; failures show it."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
 
 
 @pytest.fixture(scope="session")
