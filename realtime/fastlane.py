@@ -24,6 +24,8 @@ from websockets.frames import Frame
 from websockets.http11 import Request
 from websockets.protocol import State
 
+from app.domain.wire import AGENT_FRAME_BYTES_MAX, WS_FRAME_BYTES_MAX
+
 BUFFER_HIGH_BYTES = 256 * 1024  # above it a connection is not writable; a page of replay is 128 KiB
 BUFFER_LOW_BYTES = 64 * 1024
 BUFFER_BYTES_MAX = 1024 * 1024  # above it the peer is dropped: it will resume by seq
@@ -32,7 +34,7 @@ USER_TIMEOUT_MS = 45_000  # unacknowledged data for longer than this: the peer i
 FRAGMENTS_PER_MESSAGE_MAX = 1_024  # a browser sends one; an empty fragment costs us memory and the peer nothing
 CONTROL_FRAMES_UNREAD_BYTES_MAX = BUFFER_HIGH_BYTES  # pongs to a peer that pings and does not read
 ABORT_AFTER_SECONDS = 1.0  # after a failed keep-alive: close() alone never ends while the peer does not read
-MESSAGE_BYTES_MAX = {"/ws": 256 * 1024, "/agent": 4 * 1024 * 1024 + 64 * 1024}  # by path, set at the handshake
+MESSAGE_BYTES_MAX = {"/ws": WS_FRAME_BYTES_MAX, "/agent": AGENT_FRAME_BYTES_MAX}  # by path, set at the handshake
 LANE = "workroom.lane"  # the name of the scope's extension
 
 _LINGER_NOT = struct.pack("ii", 1, 0)  # reset instead of sending on
@@ -68,6 +70,9 @@ class Lane(Protocol):
 
     @property
     def is_writable(self) -> bool: ...
+
+    @property
+    def is_drained(self) -> bool: ...
 
     def adopt(self, session: Session) -> None: ...
 
@@ -119,6 +124,11 @@ class FastLaneProtocol(WebSocketsSansIOProtocol):
     def is_writable(self) -> bool:
         """Whether the connection is open and little is buffered."""
         return self.writable.is_set() and self.conn.state is State.OPEN and not self.transport.is_closing()
+
+    @property
+    def is_drained(self) -> bool:
+        """Whether nothing is buffered here; the kernel may still hold something."""
+        return self.transport.get_write_buffer_size() == 0
 
     def adopt(self, session: Session) -> None:
         """Give the connection to `session`. Call it after accepting, as the endpoint's last act."""

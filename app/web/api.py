@@ -7,7 +7,7 @@ Rule 2: a wrong request names the field that is wrong.
 from __future__ import annotations
 
 from base64 import b64encode
-from typing import Any
+from typing import Any, TypeGuard
 
 import msgspec
 from starlette.requests import Request
@@ -15,24 +15,15 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from app.domain.errors import Malformed, NotSignedIn
-from app.domain.events import KINDS
 from app.domain.timerange import instant_text
 from app.services import record, workrooms
 from app.services.access import Actor, member_of, room_info
 from app.services.checkpoints import latest_checkpoint
 from app.services.resources import Resources
 from app.views.entries import entry_json
+from app.web.openapi import NewEntry, openapi_document
 
 ENTRIES_LIMIT_DEFAULT = 1000
-
-
-class NewEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What `POST /api/rooms/<id>/entries` takes: a `say` without its room."""
-
-    kind: str
-    body: dict[str, Any]
-    cid: str | None = None
-    ref: int | None = None
 
 
 async def list_rooms(request: Request) -> Response:
@@ -133,37 +124,11 @@ async def show_consistency(request: Request) -> Response:
 
 async def openapi(request: Request) -> Response:
     """`GET /api/openapi.json`"""
-    return _json(openapi_document())
+    return _json(openapi_document([route for route in request.app.routes if _is_api(route)]))
 
 
-def openapi_document() -> dict[str, Any]:
-    """Return the description of this API, made from the schemas of `app.domain.events`."""
-    _, components = msgspec.json.schema_components(
-        [*KINDS.values(), NewEntry], ref_template="#/components/schemas/{name}"
-    )
-    operations: dict[str, dict[str, Any]] = {}
-    for route in API_ROUTES:
-        path = route.path.replace(":int", "")
-        names = [part.strip("{}") for part in path.split("/") if part.startswith("{")]
-        for method in sorted((route.methods or set()) - {"HEAD"}):
-            operation: dict[str, Any] = {
-                "operationId": route.endpoint.__name__,
-                "parameters": [
-                    {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names
-                ],
-                "responses": {"2XX": {"description": "as docs/protocol.md says"}, "4XX": {"description": "an error"}},
-            }
-            if method == "POST":
-                schema = {"$ref": "#/components/schemas/NewEntry"}
-                operation["requestBody"] = {"content": {"application/json": {"schema": schema}}, "required": True}
-            operations.setdefault(path, {})[method.lower()] = operation
-    return {
-        "openapi": "3.1.0",
-        "info": {"title": "Workroom", "version": "1"},
-        "security": [{"bearer": []}],
-        "paths": operations,
-        "components": {"schemas": components, "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}}},
-    }
+def _is_api(route: object) -> TypeGuard[Route]:
+    return isinstance(route, Route) and route.path.startswith("/api/")
 
 
 def _context(request: Request) -> tuple[Resources, Actor]:

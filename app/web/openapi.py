@@ -1,0 +1,191 @@
+"""The description of the JSON API (OpenAPI 3.1), made from schemas and from the routes themselves.
+
+Rule 1: a route without an operation here is an error, so that none goes undescribed.
+Rule 2: a test holds the real answers against the schemas.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from starlette.routing import Route
+
+from app.domain.events import KINDS
+
+JSON = "application/json"
+_CONVERTOR = re.compile(r":\w+}")
+
+
+class ListedRoom(Struct, frozen=True, forbid_unknown_fields=True):
+    """A workroom of this account. `unread` counts what others wrote behind `seen`."""
+
+    id: str
+    title: str
+    head: int
+    seen: int
+    unread: int
+    by: str
+    side: str
+
+
+class Rooms(Struct, frozen=True, forbid_unknown_fields=True):
+    rooms: list[ListedRoom]
+
+
+class ShownMember(Struct, frozen=True, forbid_unknown_fields=True):
+    name: str
+    side: str
+
+
+class Room(Struct, frozen=True, forbid_unknown_fields=True):
+    """A workroom; `members` by pseudonym, `by` is one's own."""
+
+    id: str
+    title: str
+    time_zone: str
+    work_view: bool
+    demo: bool
+    opened_at: str
+    members: dict[str, ShownMember]
+    by: str
+    head: int
+
+
+class ShownEntry(Struct, frozen=True, forbid_unknown_fields=True):
+    """An entry. `body` is null where it was erased, by the entry `erased`; its schema is the one of its kind."""
+
+    seq: int
+    kind: str
+    by: str
+    at: str
+    ref: int | None
+    cid: str | None
+    body: dict[str, Any] | None
+    erased: int | None = None
+
+
+class Entries(Struct, frozen=True, forbid_unknown_fields=True):
+    entries: list[ShownEntry]
+    head: int
+
+
+class AppendedEntry(Struct, frozen=True, forbid_unknown_fields=True):
+    room: str
+    seq: int
+    cid: str | None
+
+
+class Consistency(Struct, frozen=True, forbid_unknown_fields=True, rename={"size1": "from", "size2": "to"}):
+    """Hashes in base64."""
+
+    size1: int
+    size2: int
+    proof: list[str]
+
+
+class Refusal(Struct, frozen=True, forbid_unknown_fields=True):
+    code: str
+    message: str
+    field: str | None = None
+
+
+class Error(Struct, frozen=True, forbid_unknown_fields=True):
+    error: Refusal
+
+
+class NewEntry(Struct, frozen=True, forbid_unknown_fields=True):
+    """What `POST /api/rooms/{room}/entries` takes: a `say` without its room."""
+
+    kind: str
+    body: dict[str, Any]
+    cid: str | None = None
+    ref: int | None = None
+
+
+class Operation(Struct, frozen=True):
+    """What one route does. `answer` is a schema, or the media type of what is no JSON."""
+
+    summary: str
+    answer: type[Struct] | str
+    query: tuple[str, ...] = ()
+    body: type[Struct] | None = None
+    status: int = 200
+
+
+OPERATIONS: dict[tuple[str, str], Operation] = {
+    ("GET", "/api/openapi.json"): Operation("This description", JSON),
+    ("GET", "/api/rooms"): Operation("The workrooms of this account", Rooms),
+    ("GET", "/api/rooms/{room}"): Operation("A workroom and its members", Room),
+    ("GET", "/api/rooms/{room}/entries"): Operation("Entries behind a seq", Entries, query=("after", "limit")),
+    ("POST", "/api/rooms/{room}/entries"): Operation("Append an entry", AppendedEntry, body=NewEntry, status=201),
+    ("GET", "/api/rooms/{room}/entries/{seq}/receipt"): Operation("The receipt of an entry", "text/plain"),
+    ("GET", "/api/rooms/{room}/entries/{seq}/disclosure"): Operation("The content that a receipt commits to", JSON),
+    ("GET", "/api/rooms/{room}/checkpoint"): Operation("The newest signed checkpoint", "text/plain"),
+    ("GET", "/api/rooms/{room}/consistency"): Operation(
+        "Proof that a record continues a smaller one", Consistency, query=("from", "to")
+    ),
+    ("GET", "/api/rooms/{room}/frames/{seq}/image"): Operation("The picture of a frame; looking is logged", "image/*"),
+    ("GET", "/api/rooms/{room}/frames/{seq}/thumbnail"): Operation("Its thumbnail", "image/webp"),
+}
+
+
+def openapi_document(routes: Sequence[Route]) -> dict[str, Any]:
+    """Return the OpenAPI document of the API's routes.
+
+    Raises:
+        KeyError: if a route has no operation.
+    """
+    answers = [op.answer for op in OPERATIONS.values() if not isinstance(op.answer, str)]
+    _, components = msgspec.json.schema_components(
+        [*KINDS.values(), *answers, NewEntry, Error], ref_template="#/components/schemas/{name}"
+    )
+    paths: dict[str, dict[str, Any]] = {}
+    for route in routes:
+        path = _CONVERTOR.sub("}", route.path)
+        for method in sorted((route.methods or set()) - {"HEAD"}):
+            described = _described(path, route.endpoint.__name__, OPERATIONS[method, path])
+            paths.setdefault(path, {})[method.lower()] = described
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Workroom", "version": "1"},
+        "security": [{"bearer": []}],
+        "paths": paths,
+        "components": {"schemas": components, "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}}},
+    }
+
+
+def _described(path: str, name: str, operation: Operation) -> dict[str, Any]:
+    parameters = [
+        {"name": part[1:-1], "in": "path", "required": True, "schema": _parameter(part[1:-1])}
+        for part in path.split("/")
+        if part.startswith("{")
+    ]
+    parameters += [{"name": part, "in": "query", "schema": _parameter(part)} for part in operation.query]
+    media, schema = (operation.answer, {}) if isinstance(operation.answer, str) else (JSON, _ref(operation.answer))
+    described: dict[str, Any] = {
+        "operationId": name,
+        "summary": operation.summary,
+        "parameters": parameters,
+        "responses": {
+            str(operation.status): {"description": operation.summary, "content": {media: {"schema": schema}}},
+            "4XX": {"description": "A refusal", "content": {JSON: {"schema": _ref(Error)}}},
+        },
+    }
+    if operation.body is not None:
+        described["requestBody"] = {"content": {JSON: {"schema": _ref(operation.body)}}, "required": True}
+    return described
+
+
+def _parameter(name: str) -> dict[str, Any]:
+    """Return the schema of a parameter: a room's id, or a whole number."""
+    if name == "room":
+        return {"type": "string", "pattern": "^[0-9a-z]{26}$"}
+    return {"type": "integer", "minimum": {"after": -1, "seq": 0}.get(name, 1), "maximum": 2**53 - 1}
+
+
+def _ref(schema: type[Struct]) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{schema.__name__}"}
