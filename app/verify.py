@@ -2,7 +2,7 @@
 
 Rule 1: files and a key are all it needs: no server, no database, no settings.
 Rule 2: one line for each check that holds; the first thing that is wrong ends it.
-Rule 3: what was not checked is said, never passed over.
+Rule 3: what was not checked is said, never passed over: without a key nothing is verified, since anybody can sign.
 Rule 4: files come from strangers: nothing of theirs is printed that could steer a terminal.
 """
 
@@ -47,7 +47,7 @@ def verify(receipt: bytes, content: bytes | None = None, key: str | None = None)
     """Check a receipt, and the disclosure and the verifier key where given; yield a line for each check that holds.
 
     Raises:
-        ProofError: naming the first thing that is wrong.
+        ProofError: naming the first thing that is wrong; at the end, if no key was given.
     """
     index, leaf_as_stored, proof, note = _parsed(receipt)
     leaf = _leaf(leaf_as_stored)
@@ -69,6 +69,8 @@ def verify(receipt: bytes, content: bytes | None = None, key: str | None = None)
     yield _signature(checkpoint, note, key)
     if content is not None:
         yield _content(leaf, content)
+    if key is None:
+        raise ProofError("not verified: give --key with the verifier key that stands in the workroom's first entry.")
 
 
 def _parsed(receipt: bytes) -> tuple[int, bytes, list[bytes], bytes]:

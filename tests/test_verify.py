@@ -60,8 +60,13 @@ def test_each_check_that_holds_is_a_line(files: Files) -> None:
     assert content == 'content: {"text": "Ça va 1?"}'
 
 
-def test_without_a_key_it_says_that_the_signature_proves_nothing(files: Files) -> None:
-    (told,) = [line for line in verify(files.receipt.encode()) if line.startswith("signature")]
+def test_without_a_key_nothing_is_verified_however_well_the_rest_holds(files: Files) -> None:
+    lines = []
+    with pytest.raises(ProofError, match=r"^not verified: give --key "):
+        for line in verify(files.receipt.encode(), files.content):
+            lines.append(line)
+    *held, told, content = lines
+    assert [*held, content] == [line for line in files.lines() if not line.startswith("signature")]
     assert told.startswith("signature: NOT checked") and told.endswith("+".join(files.key.split("+")[:2]))
 
 
@@ -162,6 +167,11 @@ async def test_the_command_needs_files_only_and_its_status_says_the_result(files
     assert (status, err) == (0, "") and out.splitlines() == [*files.lines(), "verified"]
     status, out, err = await run("r", "--content", "other", "--key", files.key)
     assert status == 1 and "verified" not in out and err.startswith("content: it is not what the entry commits to")
+    (folder / "forged").write_text(files.receipt.rstrip("\n")[:-8] + "AAAAAAA=\n")
+    status, out, err = await run("forged")
+    assert status == 1 and "\nverified" not in out and "\ninclusion: " in out
+    assert err.startswith("not verified: give --key")
+    (folder / "forged").unlink()
     status, out, err = await run("missing")
     assert (status, out) == (1, "") and err.startswith("missing: No such file")
     assert sorted(path.name for path in folder.iterdir()) == ["c", "other", "r"]
