@@ -47,6 +47,10 @@ class AsgiLane:
     def is_writable(self) -> bool:
         return self.is_open and not self._out.full()
 
+    @property
+    def is_drained(self) -> bool:
+        return self._out.empty()
+
     def adopt(self, session: Session) -> None:
         raise TypeError("a plain lane is served, not adopted")
 

@@ -26,7 +26,7 @@ GAP_ENTRIES_MAX_HTML = 300  # rows that a page can take live; more is slower tha
 GAP_ENTRIES_MAX_JSON = 1_000  # one page of the API
 PAGE_ENTRIES = 100
 REPLAYS_AT_ONCE = 8  # a herd waits in line instead of filling memory with pages
-WRITABLE_WAIT_SECONDS = 15.0
+DRAINED_WAIT_SECONDS = 15.0
 
 Decorate = Callable[[Resources, RoomInfo, Sequence[Appended]], Awaitable[list[Appended]]]
 Snapshot = Callable[[Resources, RoomInfo], Awaitable[tuple[list[TrackerState], list[Cell]]]]
@@ -99,27 +99,40 @@ class Replay:
         viewer, channel = subscription.viewer, subscription.channel
         try:
             while viewer.lane.is_open and viewer.subscriptions.get(channel.room.id) is subscription:
-                await self._writable(viewer)
+                await self._until_drained(viewer)
                 if subscription.cursor >= channel.first - 1:
                     self._write_from_ring(subscription)
                     if subscription.cursor == channel.head:  # the same step: nothing can come between
                         self._go_live(subscription)
                         return
                     continue
-                async with self._slots:
-                    pieces = await self._read_page(channel, viewer.view, subscription.cursor)
-                if not pieces:
-                    raise Unavailable()
-                for piece, seq in pieces:
-                    if not viewer.lane.is_writable:
-                        break  # the rest is read again: a thousand that wait must not hold a page each
-                    viewer.lane.write(piece)
-                    subscription.cursor = seq
+                await self._write_from_database(subscription)
         except TimeoutError:
             viewer.lane.abort()
         except WorkroomError as error:
             log.warning("replay failed", room=channel.room.id, code=error.code)
             viewer.lane.close(4001, "resync")
+
+    async def _write_from_database(self, subscription: Subscription) -> None:
+        """Write what the connection takes of the next page. The rest is read again: a thousand that wait must not hold
+        a page each.
+
+        Raises:
+            Unavailable: if there is nothing to read where something must be.
+        """
+        viewer, channel = subscription.viewer, subscription.channel
+        async with self._slots:
+            pieces = await self._read_page(channel, viewer.view, subscription.cursor)
+        if not pieces:
+            raise Unavailable()
+        for piece, seq in pieces:
+            if viewer.subscriptions.get(channel.room.id) is not subscription or not viewer.lane.is_writable:
+                return
+            viewer.lane.write(piece)
+            subscription.cursor = seq
+            await asyncio.sleep(0)
+            if not viewer.lane.is_drained:
+                return
 
     async def _read_page(self, channel: Channel, view: str, after: int) -> list[tuple[bytes, int]]:
         """Return the page of entries behind `after` in pieces, each with the seq of its last entry."""
@@ -136,14 +149,14 @@ class Replay:
                 piece.clear()
         return pieces
 
-    async def _writable(self, viewer: Viewer) -> None:
-        """Wait until a connection takes more.
+    async def _until_drained(self, viewer: Viewer) -> None:
+        """Wait until a connection has taken what was written: pieces from the database are shared with nobody.
 
         Raises:
-            TimeoutError: if it takes nothing for too long.
+            TimeoutError: if it takes too long.
         """
-        deadline = asyncio.get_running_loop().time() + WRITABLE_WAIT_SECONDS
-        while viewer.lane.is_open and not viewer.lane.is_writable:
+        deadline = asyncio.get_running_loop().time() + DRAINED_WAIT_SECONDS
+        while viewer.lane.is_open and not viewer.lane.is_drained:
             if asyncio.get_running_loop().time() > deadline:
                 raise TimeoutError
             await asyncio.sleep(0.02)

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 from websockets.frames import Frame, Opcode
 
+from realtime.channel import PIECE_BYTES
 from realtime.fastlane import BUFFER_HIGH_BYTES
 from realtime.hub import STALLED_SECONDS_MAX
 from tests.faults.load import Ledger, Sayer, connected
@@ -28,6 +29,10 @@ WINDOW_SECONDS = 1.0
 WINDOWS_BESIDE = 3
 # What waits for clients in step is one object, whoever they are: a buffer for each would be 256 MiB.
 MEMORY_GROWTH_BYTES_MAX = CLIENTS * BUFFER_HIGH_BYTES // 4
+CLIENTS_BEHIND = 300
+ENTRIES_BEHIND = 600
+# Each holds a piece of its own; a page for each would be 240 MiB.
+MEMORY_BEHIND_BYTES_MAX = CLIENTS_BEHIND * 2 * PIECE_BYTES
 DROPPED_SECONDS_MAX = STALLED_SECONDS_MAX + 15
 # p99 of a hundred says is the slowest of them; beside other tests on two cores a scheduler's turn is this long.
 NOISE_SECONDS = 0.010
@@ -55,7 +60,7 @@ class Watcher:
                 if message.get("t") == "entry":
                     assert message["seq"] == self.head + 1
                     self.head += 1
-                    self.delays.append(loop.time() - self._sayer.sent_at[message["entry"]["cid"]])
+                    self.delays.append(loop.time() - self._sayer.sent_at.get(message["entry"]["cid"], 0.0))
 
     async def windows(self, count: int) -> list[float]:
         """Return the p99 of each of the next windows, in seconds."""
@@ -140,3 +145,32 @@ async def test_a_thousand_clients_that_never_read_cost_little_and_are_dropped(tm
     assert most - memory < MEMORY_GROWTH_BYTES_MAX
     if beside < BUSY_SECONDS:  # else the machine is so busy with other things that this says nothing
         assert meanwhile <= 2 * beside + NOISE_SECONDS
+
+
+async def test_clients_that_come_back_from_far_behind_and_never_read_hold_a_piece_each(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    (place,) = await furnish(data)
+    async with server_on(data) as server:
+        sayer = Sayer(server, place.client_token, place.room)
+        for number in range(ENTRIES_BEHIND):
+            sayer.waiting[f"behind-{number:04}"] = TEXT
+        await sayer.settle()
+        await server.stop()
+        await server.start()  # nothing of it is in memory
+        memory = server.resident_bytes()
+        deaf: list[socket.socket] = []
+        try:
+            while len(deaf) < CLIENTS_BEHIND:
+                deaf.append(await asyncio.to_thread(open_deaf, server, place, 4))
+            watcher = Watcher(server, place, sayer)
+            watching = asyncio.create_task(watcher.watch())
+            await until(lambda: watcher.head == ENTRIES_BEHIND + 4, what="who reads waits behind who does not")
+            growth = server.resident_bytes() - memory
+        finally:
+            for client in deaf:
+                client.close()
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+        assert not server.bugs()
+    print(f"{CLIENTS_BEHIND} clients that never read what they missed: {growth / 2**20:.0f} MiB more memory")
+    assert growth < MEMORY_BEHIND_BYTES_MAX
