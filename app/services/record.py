@@ -158,6 +158,19 @@ async def later(resources: Resources, room: str, entries: Sequence[Entry]) -> La
     return Later(frames, corrections)
 
 
+async def notes(resources: Resources, actor: Actor, room: str, seq: int, limit: int) -> list[Entry]:
+    """Return the last notes on an entry (feedback that refers to it), wherever they stand, in their order.
+
+    Raises:
+        NotFound: if the actor is no member.
+    """
+    await member_of(resources, actor, room)
+    async with resources.database.read() as connection:
+        seqs = await rows.select_notes(connection, room, seq, limit)
+        found = await rows.select_entries(connection, room, seqs)
+    return [found[seq] for seq in seqs]
+
+
 async def entry(resources: Resources, actor: Actor, room: str, seq: int) -> Entry:
     """Return one entry.
 

@@ -72,6 +72,14 @@ async def select_corrections(connection: AsyncConnection, room: str, seqs: Colle
     return [(row.ref, row.seq) for row in await connection.execute(query.order_by(entries.c.seq)) if row.ref in seqs]
 
 
+async def select_notes(connection: AsyncConnection, room: str, seq: int, limit: int) -> list[int]:
+    """Return the seqs of the last notes on an entry, in their order."""
+    query = select(entries.c.seq).where(
+        entries.c.room == room, entries.c.kind == "feedback", entries.c.seq > seq, entries.c.ref == seq
+    )
+    return sorted((await connection.scalars(query.order_by(entries.c.seq.desc()).limit(limit))).all())
+
+
 async def select_leaf_hashes(connection: AsyncConnection, room: str, size: int) -> list[bytes]:
     """Return the first `size` leaf hashes of a room."""
     query = select(entries.c.leaf_hash).where(entries.c.room == room, entries.c.seq < size).order_by(entries.c.seq)

@@ -44,6 +44,7 @@ CHAT_SHOWN = 25
 CHAT_SEARCHED = 200
 COLUMN_PIXELS = 40  # the height of a day in the week strip
 COLUMN_FULL_MS = 10 * HOUR_MS
+FRAME_NOTES_SHOWN = 50
 FRAME_CHAT_AMONG = 40  # entries on either side of a frame that are searched for what was said in its minutes
 
 
@@ -226,6 +227,7 @@ async def show_frame(request: Request) -> Response:
         "member": looking.member,
         "frame": await _frame(looking, entry),
         "name": first_name(room, _freelancer_of(entry)),
+        "notes": await _said_rows(looking, await record.notes(resources, actor, room.id, entry.seq, FRAME_NOTES_SHOWN)),
         "chat": await _said_meanwhile(looking, entry),
         "cid": composer_context(looking)["cid"],
     }
@@ -299,7 +301,7 @@ def _of_cell(cell: Cell | None, entry: Entry, room: RoomInfo) -> dict[str, Any]:
 
 
 async def _said_meanwhile(looking: Looking, entry: Entry) -> list[Markup]:
-    """Return what people wrote in the frame's segment, and the notes on the frame."""
+    """Return what people wrote in the frame's segment, without the notes on the frame itself."""
     found = await record.page(
         looking.resources,
         looking.actor,
@@ -308,8 +310,14 @@ async def _said_meanwhile(looking: Looking, entry: Entry) -> list[Markup]:
         limit=2 * FRAME_CHAT_AMONG,
     )
     segment = segment_of(_taken_at(entry))
-    said = [e for e in found.entries if e.kind in PEOPLES_KINDS and (e.ref == entry.seq or segment_of(e.at) == segment)]
+    said = [
+        e for e in found.entries if e.kind in PEOPLES_KINDS and segment_of(e.at) == segment and not _is_note(e, entry)
+    ]
     return await _said_rows(looking, said)
+
+
+def _is_note(entry: Entry, frame: Entry) -> bool:
+    return entry.kind == "feedback" and entry.ref == frame.seq
 
 
 async def delete_frame(request: Request) -> Response:

@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from playwright.async_api import expect
 
-from app.domain.timerange import HOUR_MS, day_bounds, local_day, segment_of
+from app.domain.timerange import HOUR_MS, day_bounds, instant_text, local_day, segment_of
+from app.services import record
 from app.services.clock import ManualClock
 from tests.browser.conftest import OpenPage
 from tests.builders import Pair
@@ -68,10 +69,12 @@ async def test_an_hour_comes_out_of_its_fold_when_time_arrives_in_it(
 async def test_the_picture_opens_large_and_a_note_on_it_reaches_the_room(
     open_page: OpenPage, pair: Pair, live: Live
 ) -> None:
-    shift = await _shift(live, pair)
+    shift = await _shift(live, pair, 38)
     first = await shift.frame(data=picture(1))
     await shift.work(13 * MINUTE, keep_clock=True)
     second = await shift.frame(data=picture(2))
+    await shift.work(12 * MINUTE, keep_clock=True)
+    third = await shift.frame(data=picture(4))
     ana = await open_page(pair.freelancer, f"/rooms/{pair.room}")
     dana = await open_page(pair.client, f"/rooms/{pair.room}/work-view")
     await dana.live()
@@ -81,13 +84,54 @@ async def test_the_picture_opens_large_and_a_note_on_it_reaches_the_room(
     await expect(dialog.locator(".frame-view")).to_have_attribute("data-seq", str(first.seq))
     await dana.page.keyboard.press("ArrowRight")
     await expect(dialog.locator(".frame-view")).to_have_attribute("data-seq", str(second.seq))
+    for key, seq in (("ArrowRight", third.seq), ("ArrowLeft", second.seq)):
+        await dana.page.keyboard.press(key)
+        await expect(dialog.locator(".frame-view")).to_have_attribute("data-seq", str(seq))
     await dialog.get_by_label("Note to Ana").fill("Could the picker start on Monday?")
     await dialog.get_by_role("button", name="Write the note").click()
-    await expect(dialog.locator(".log")).to_contain_text("Could the picker start on Monday?")
+    await expect(dialog.locator(".frame-said")).to_contain_text("Could the picker start on Monday?")
     await expect(ana.page.locator(".log .fb")).to_contain_text("Could the picker start on Monday?")
     await expect(dana.page.locator(f"#chat-{pair.room}")).to_contain_text("Could the picker start on Monday?")
     await dana.page.keyboard.press("Escape")
     await expect(dialog).not_to_be_visible()
+    await expect(dana.page.locator(f"a.cell[href$='/frames/{second.seq}']")).to_be_focused()
+
+
+async def test_a_note_on_an_older_frame_shows_beside_it(open_page: OpenPage, pair: Pair, live: Live) -> None:
+    shift = await _shift(live, pair, 170)
+    stored = await shift.frame(data=picture(1))
+    for number in range(60):
+        await record.append(live.resources, pair.freelancer, pair.room, "message", {"text": f"Line {number}"})
+    dana = await open_page(pair.client, f"/rooms/{pair.room}/work-view?at={instant_text(shift.at)}")
+    await dana.live()
+    cell = dana.page.locator(f"a.cell[href$='/frames/{stored.seq}']")
+    await cell.click()
+    dialog = dana.page.locator("#frame")
+    await dialog.get_by_label("Note to Ana").fill("Is this the old form?")
+    await dialog.get_by_role("button", name="Write the note").click()
+    await expect(dialog.locator(".frame-said")).to_contain_text("Is this the old form?")
+
+
+@pytest.mark.parametrize("path", ["", "/work-view"])
+async def test_a_frame_that_is_deleted_leaves_an_open_dialog_at_once(
+    open_page: OpenPage, pair: Pair, live: Live, path: str
+) -> None:
+    shift = await _shift(live, pair)
+    stored = await shift.frame(data=picture(3))
+    dana = await open_page(pair.client, f"/rooms/{pair.room}{path}")
+    await dana.live()
+    await dana.page.locator(f"a[data-frame][href$='/frames/{stored.seq}']").first.click()
+    dialog = dana.page.locator("#frame")
+    await expect(dialog.locator("figure img")).to_be_visible()
+    await dialog.get_by_label("Note to Ana").fill("What is")
+    await record.append(live.resources, pair.freelancer, pair.room, "feedback", {"text": "Wait"}, stored.seq)
+    await expect(dialog.locator(".frame-said")).to_contain_text("Wait")
+    await expect(dialog.get_by_label("Note to Ana")).to_have_value("What is")
+    ana = await open_page(pair.freelancer, f"/rooms/{pair.room}/frames/{stored.seq}")
+    await ana.page.get_by_text("Delete this frame").click()
+    await ana.page.get_by_role("button", name="Delete the frame and its time").click()
+    await expect(dialog.locator("figure img")).to_have_count(0, timeout=3_000)
+    await expect(dialog.locator("figure")).to_contain_text("erased")
 
 
 async def test_a_deleted_frame_is_gone_from_open_pages_at_once(open_page: OpenPage, pair: Pair, live: Live) -> None:
