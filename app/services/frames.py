@@ -176,6 +176,13 @@ async def frame_file(resources: Resources, actor: Actor, room: str, seq: int, *,
     return FrameFile(resources.blobs.frame_path(row.id), row.media)
 
 
+async def is_shown(resources: Resources, room: str, seq: int) -> bool:
+    """Whether a frame entered as `seq` holds its segment, decoded or not; for callers that have asked for access."""
+    async with resources.database.read() as conn:
+        row = await rows.select_frame_by_seq(conn, room, seq)
+    return row is not None and row.state in SHOWN
+
+
 async def _log_look(resources: Resources, member: Member, row: FrameRow) -> None:
     now = resources.clock.record_now()
     data = {

@@ -2,7 +2,8 @@
 
 Rule 1: the table shows every hour window of the day; empty ones are folded.
 Rule 2: the clock of the page is chosen (agreed, mine, UTC); totals stay in the agreed zone.
-Rule 3: pictures are members' only, never cached by others, and asked for anew each time, so that a deleted one is gone.
+Rule 3: pictures are members' only and kept by no browser and no proxy, so that a deleted one is gone.
+Rule 4: of an erased frame the page knows what its tombstone says: whose it was and of which segment, not the moment.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from app.domain.errors import Malformed, NotFound
 from app.domain.live import Cell, CellState
-from app.domain.record import Entry
+from app.domain.record import Body, Entry
 from app.domain.timerange import (
     HOUR_MS,
     datetime_of,
@@ -215,6 +216,15 @@ async def _said_rows(looking: Looking, said: list[Entry]) -> list[Markup]:
 # One frame
 
 
+@dataclass(frozen=True)
+class Taken:
+    """Whose a frame is and when it was taken, Unix ms; an erased one has no moment any more."""
+
+    by: str
+    segment: int
+    at: int | None
+
+
 async def show_frame(request: Request) -> Response:
     """`GET /rooms/<room>/frames/<seq>`: one frame, large, with its segment and what was said; a part for the dialog."""
     looking = await looking_at(request)
@@ -222,35 +232,40 @@ async def show_frame(request: Request) -> Response:
     entry = await record.entry(resources, actor, room.id, request.path_params["seq"])
     if entry.kind != "frame.taken":
         raise NotFound()
+    taken = await _taken(looking, entry)
     context = {
         "room": room,
         "member": looking.member,
-        "frame": await _frame(looking, entry),
-        "name": first_name(room, _freelancer_of(entry)),
+        "frame": await _frame(looking, entry, taken),
+        "name": first_name(room, taken.by),
         "notes": await _said_rows(looking, await record.notes(resources, actor, room.id, entry.seq, FRAME_NOTES_SHOWN)),
-        "chat": await _said_meanwhile(looking, entry),
+        "chat": await _said_meanwhile(looking, entry, taken.segment),
         "cid": composer_context(looking)["cid"],
     }
     template = "_frame.html" if "hx-request" in request.headers else "frame.html"
     return HTMLResponse(page(template, request=request, actor=actor, **context))
 
 
-def _freelancer_of(entry: Entry) -> str:
-    return str(entry.body["member"]) if entry.body else entry.by
+async def _taken(looking: Looking, entry: Entry) -> Taken:
+    if entry.body is not None:
+        return Taken(entry.body["member"], entry.body["segment"], _taken_at(entry.body))
+    assert entry.erased is not None, "only a tombstone takes a body away"
+    tombstone = await record.entry(looking.resources, looking.actor, looking.room.id, entry.erased)
+    assert tombstone.body is not None, "tombstones are not erased"
+    return Taken(tombstone.body["member"], tombstone.body["segment"], None)
 
 
-def _taken_at(entry: Entry) -> int:
-    return instant_of(datetime_of(0).fromisoformat(entry.body["taken_at"])) if entry.body else entry.at
+def _taken_at(body: Body) -> int:
+    return instant_of(datetime_of(0).fromisoformat(body["taken_at"]))
 
 
-async def _frame(looking: Looking, entry: Entry) -> dict[str, Any]:
+async def _frame(looking: Looking, entry: Entry, taken: Taken) -> dict[str, Any]:
     """Return what the page of a frame shows, with its neighbours of the same day."""
-    by, taken_at = _freelancer_of(entry), _taken_at(entry)
-    room = looking.room
+    by, room = taken.by, looking.room
     shown: dict[str, Any] = {
         "seq": entry.seq,
         "by": by,
-        "taken_at": taken_at,
+        "taken_at": taken.at,
         "previous": None,
         "next": None,
         "state": "deleted",
@@ -259,21 +274,23 @@ async def _frame(looking: Looking, entry: Entry) -> dict[str, Any]:
         "mark_word": "",
         "width": None,
         "height": None,
-        "segment": segment_of(taken_at),
+        "segment": taken.segment,
         "counted_ms": 0,
         "tracked_ms": 0,
         "pictured": False,
         "frame_id": None,
     }
     if by in room.members:
-        on = local_day(taken_at, ZoneInfo(room.time_zone))
+        on = local_day(segment_start(taken.segment), ZoneInfo(room.time_zone))
         day = await workview.day(looking.resources, looking.actor, room.id, by, on)
         cells = [cell for hour in day.hours for cell in hour.cells]
         pictured = [cell.frame_seq for cell in cells if cell.frame_seq is not None and _is_shown(cell)]
         shown["previous"] = max((seq for seq in pictured if seq < entry.seq), default=None)
         shown["next"] = min((seq for seq in pictured if seq > entry.seq), default=None)
         if entry.body is not None:
-            shown |= _of_cell(next((cell for cell in cells if cell.frame_seq == entry.seq), None), entry, room)
+            shown |= _of_cell(next((cell for cell in cells if cell.frame_seq == entry.seq), None), entry.body, room)
+        elif cell := next((cell for cell in cells if cell.segment == taken.segment), None):
+            shown |= _counted(cell)  # a later frame may hold the segment, and then its time counts
     shown["segment_at"] = segment_start(shown["segment"])
     shown["segment_end"] = segment_end(shown["segment"])
     return shown
@@ -283,24 +300,30 @@ def _is_shown(cell: Cell) -> bool:
     return cell.state in (CellState.READY, CellState.STORED)
 
 
-def _of_cell(cell: Cell | None, entry: Entry, room: RoomInfo) -> dict[str, Any]:
-    body = entry.body or {}
-    known = {"segment": body["segment"], "width": body["width"], "height": body["height"]}
-    if cell is None:
-        return known
-    return known | {
-        "state": cell.state.value,
-        "word": WORDS[cell.state][1].format(name=first_name(room, cell.by)),
+def _counted(cell: Cell) -> dict[str, Any]:
+    return {
         "comment": cell.comment,
-        "mark_word": MARKS.get(cell.mark or "", ""),
         "counted_ms": cell.documented_ms + cell.tracked_ms,
         "tracked_ms": cell.tracked_ms,
+    }
+
+
+def _of_cell(cell: Cell | None, body: Body, room: RoomInfo) -> dict[str, Any]:
+    known = {"width": body["width"], "height": body["height"]}
+    if cell is None:
+        return known
+    return {
+        **known,
+        **_counted(cell),
+        "state": cell.state.value,
+        "word": WORDS[cell.state][1].format(name=first_name(room, cell.by)),
+        "mark_word": MARKS.get(cell.mark or "", ""),
         "pictured": _is_shown(cell),
         "frame_id": cell.frame_id,
     }
 
 
-async def _said_meanwhile(looking: Looking, entry: Entry) -> list[Markup]:
+async def _said_meanwhile(looking: Looking, entry: Entry, segment: int) -> list[Markup]:
     """Return what people wrote in the frame's segment, without the notes on the frame itself."""
     found = await record.page(
         looking.resources,
@@ -309,7 +332,6 @@ async def _said_meanwhile(looking: Looking, entry: Entry) -> list[Markup]:
         after=entry.seq - FRAME_CHAT_AMONG,
         limit=2 * FRAME_CHAT_AMONG,
     )
-    segment = segment_of(_taken_at(entry))
     said = [
         e for e in found.entries if e.kind in PEOPLES_KINDS and segment_of(e.at) == segment and not _is_note(e, entry)
     ]
@@ -328,7 +350,7 @@ async def delete_frame(request: Request) -> Response:
     if entry.kind != "frame.taken" or entry.body is None:
         raise NotFound()
     await frames.delete(resources, actor, entry.body["frame"])
-    on = local_day(_taken_at(entry), ZoneInfo(room.time_zone))
+    on = local_day(_taken_at(entry.body), ZoneInfo(room.time_zone))
     return RedirectResponse(f"/rooms/{room.id}/work-view?day={on.isoformat()}", 303)
 
 
@@ -338,13 +360,14 @@ async def show_image(request: Request) -> Response:
 
 
 async def show_thumbnail(request: Request) -> Response:
-    """`GET /rooms/<room>/frames/<seq>/thumbnail`; one that is still to come is a drawing that says so."""
+    """`GET /rooms/<room>/frames/<seq>/thumbnail`; one that is still to come is a drawing for pages."""
     try:
         return await _picture(request, thumbnail=True)
     except NotFound:
-        if request.url.path.startswith("/api/"):
+        looking = await looking_at(request)
+        is_program = request.url.path.startswith("/api/")
+        if is_program or not await frames.is_shown(looking.resources, looking.room.id, request.path_params["seq"]):
             raise
-        await looking_at(request)
         return Response(_placeholder(), media_type="image/svg+xml", headers={"cache-control": "no-store"})
 
 
@@ -359,12 +382,12 @@ def _placeholder() -> str:
 async def _picture(request: Request, *, thumbnail: bool) -> Response:
     looking = await looking_at(request)
     seq = request.path_params["seq"]
-    etag = f'"{looking.room.id}-{seq}-{"t" if thumbnail else "i"}"'
     file = await frames.frame_file(looking.resources, looking.actor, looking.room.id, seq, thumbnail=thumbnail)
-    headers = {"etag": etag, "cache-control": "private, no-cache"}
-    if request.headers.get("if-none-match") == etag:
-        return Response(status_code=304, headers=headers)
-    return FileResponse(file.path, media_type=file.media, headers=headers)
+    try:
+        picture = await asyncio.to_thread(file.path.read_bytes)  # 4 MiB at most
+    except FileNotFoundError:  # erased since
+        raise NotFound() from None
+    return Response(picture, media_type=file.media, headers={"cache-control": "no-store"})
 
 
 routes = [
