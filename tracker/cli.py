@@ -183,6 +183,8 @@ def _without_tracker(home: Home, request: dict[str, Any]) -> dict[str, Any]:
     device, clock = home.device(), clock_from_environment()
     home.lock()
     spool = Spool(home.spool)
+    if not clock.is_held:
+        clock.pace = spool.pace(device.server)
     try:
         last = spool.last_session()
         match request["do"]:

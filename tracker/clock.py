@@ -1,8 +1,9 @@
 """The tracker's clocks: the record's, which times ticks and frames, and the machine's own, which times sockets.
 
-Rule 1: outside a demo both are one; in a demo the record's clock is given by a file and runs faster until it has
-reached the present.
+Rule 1: outside a demo both are one; in a demo the record's clock runs faster until it has reached the present, as a
+file or the server's welcome says.
 Rule 2: what must be judged in real time (was the machine asleep, how late was the picture) is asked in real time.
+Rule 3: the pace stays the same for as long as a session counts by it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import msgspec
 from app.domain.timerange import paced_instant
 
 CLOCK_VARIABLE = "WORKROOM_TRACKER_CLOCK"
+NEAR_MS = 1_000  # real time by which a welcome may be late on its way: less is no reason for another pace
 
 
 class ClockUnreadable(Exception):
@@ -31,11 +33,22 @@ class Pace(msgspec.Struct, frozen=True):
     rate: int = 1
 
 
-@dataclass(frozen=True)
+@dataclass
 class Clock:
-    """Both clocks. Without `pace` the record's clock is the machine's."""
+    """Both clocks. Without `pace` the record's clock is the machine's; while it is held, no welcome changes it."""
 
     pace: Pace | None = None
+    is_held: bool = False
+
+    def follow(self, server_time: int, rate: int) -> bool:
+        """Take the pace from a server whose record's clock shows `server_time`; False if the pace is held."""
+        if self.is_held:
+            return False
+        if rate == 1:
+            self.pace = None
+        elif self.rate() != rate or abs(self.record_now() - server_time) > NEAR_MS * rate:
+            self.pace = Pace(self.real_now(), server_time, rate)
+        return True
 
     def real_now(self) -> int:
         """Return Unix milliseconds of this machine."""
@@ -79,6 +92,6 @@ def clock_from_environment() -> Clock:
     if not named:
         return Clock()
     try:
-        return Clock(msgspec.json.decode(Path(named).read_bytes(), type=Pace))
+        return Clock(msgspec.json.decode(Path(named).read_bytes(), type=Pace), is_held=True)
     except (OSError, msgspec.MsgspecError) as error:
         raise ClockUnreadable(f"{CLOCK_VARIABLE} names {named}, which is no clock: {error}.") from error

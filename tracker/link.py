@@ -67,6 +67,7 @@ class Link:
         clock: Clock,
         on_message: Callable[[Message], None] = lambda message: None,
     ) -> None:
+        self._server = server
         self._address = agent_address(server)
         self._local = urlsplit(server).hostname in ("localhost", "127.0.0.1", "::1")
         self._token = token
@@ -260,6 +261,11 @@ class Link:
         self._wake.set()
 
     def _welcome(self, message: Message) -> None:
+        if "server_time" in message:
+            there = instant_of(datetime.fromisoformat(str(message["server_time"])))
+            if self._clock.follow(there, int(message.get("clock_rate", 1))):
+                self._spool.store_pace(self._server, self._clock.pace)
+            self.skew_ms = (self._clock.record_now() - there) // self._clock.rate()
         rooms = [msgspec.convert(room, Room) for room in message.get("rooms", [])]
         seeds = {
             room: {day: base64url_bytes(seed) for day, seed in days.items()}
@@ -267,9 +273,6 @@ class Link:
         }
         self._spool.store_welcome(rooms, seeds, self._clock.record_now())
         self._spool.remember("limits", msgspec.json.encode(message.get("limits", {})).decode())
-        if "server_time" in message:
-            there = instant_of(datetime.fromisoformat(str(message["server_time"])))
-            self.skew_ms = (self._clock.record_now() - there) // self._clock.rate()
         self._online = True
         self.state, self.trouble = LinkState.ONLINE, ""
         self.welcomed.set()

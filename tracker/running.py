@@ -47,6 +47,8 @@ class Running:
         self._home = home
         self._device = device
         self._spool = Spool(home.spool)
+        if not clock.is_held:
+            clock.pace = self._spool.pace(device.server)
         hello = {"device": device.name, "platform": f"{platform.system()} {platform.machine()}", "version": __version__}
         self._link = Link(device.server, device.token, hello, self._spool, clock, self._heard)
         self._tracker: Tracker | None = None
@@ -64,6 +66,7 @@ class Running:
         link = asyncio.create_task(self._link.run())
         try:
             room = await self._room(wanted)
+            self._hold_clock()
             self._tracker = Tracker(room, options, self._device, spool, self._clock, self._link, self._terminal)
             await self._track(self._tracker, options)
         finally:
@@ -104,7 +107,8 @@ class Running:
         return self._link.skew_ms
 
     async def _room(self, wanted: str) -> Room:
-        seconds = WELCOME_SECONDS if self._spool.rooms() else FIRST_WELCOME_SECONDS
+        knows_clock = self._clock.is_held or self._spool.knows_pace(self._device.server)
+        seconds = WELCOME_SECONDS if self._spool.rooms() and knows_clock else FIRST_WELCOME_SECONDS
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while not self._link.closed():
@@ -117,6 +121,12 @@ class Running:
             trouble = self._link.trouble or "you are not a freelancer in any"
             raise CannotStart(f"No workroom is known here: {trouble}.")
         return chosen_room(rooms, wanted)
+
+    def _hold_clock(self) -> None:
+        """Keep the clock's pace for the session to come, and say so if it is a demo's."""
+        if not self._clock.is_held and self._clock.rate() != 1:
+            self._terminal.say(f"This is a demo: its clock runs {self._clock.rate()} times faster.")
+        self._clock.is_held = True
 
     async def _track(self, tracker: Tracker, options: Options) -> None:
         loop = asyncio.get_running_loop()

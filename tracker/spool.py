@@ -21,6 +21,7 @@ import msgspec
 
 from app.domain.timerange import DAY_MS, Stretch, day_of_segment, instant_text, subtract, total_ms, utc_day
 from app.domain.workview import SEED_BYTES
+from tracker.clock import Pace
 
 KEPT_MS = 30 * DAY_MS  # refusals, and pictures that the server never confirmed (rule 2.6)
 CACHE_KIB = 512  # the default of 2 MiB is more than a queue of small rows needs
@@ -138,6 +139,18 @@ class Spool:
         """Remember a value under a key, in place of an earlier one."""
         self._db.execute("INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
                          (key, value))  # fmt: skip
+
+    def store_pace(self, server: str, pace: Pace | None) -> None:
+        """Keep how a server's clock runs, so that a session can start offline; None is the real clock."""
+        self.remember(f"pace {server}", msgspec.json.encode(pace).decode())
+
+    def knows_pace(self, server: str) -> bool:
+        """Whether that server ever said how its clock runs."""
+        return self.meta(f"pace {server}") is not None
+
+    def pace(self, server: str) -> Pace | None:
+        """Return how a server's clock runs; None if it is the real clock, or not known."""
+        return msgspec.json.decode(self.meta(f"pace {server}") or "null", type=Pace | None)
 
     def store_welcome(self, rooms: Iterable[Room], seeds: dict[str, dict[str, bytes]], now: int) -> None:
         """Keep the rooms and the seeds of the days to come, so that a session can start offline."""

@@ -64,6 +64,7 @@ class TrackerProcess:
         server.record_now = Clock(pace).record_now
         self.environment = {**os.environ, HOME_VARIABLE: str(self.home), CLOCK_VARIABLE: str(clock)}
         self.environment.pop("DISPLAY", None)
+        self.pace = pace
         if display is not None:
             self.environment["DISPLAY"] = display
         self.running: list[asyncio.subprocess.Process] = []
@@ -82,6 +83,11 @@ class TrackerProcess:
         out, _ = await asyncio.wait_for(process.communicate(), 30)
         assert process.returncode == status, out.decode()
         return out.decode()
+
+    def without_clock_file(self) -> None:
+        """Have the server's welcome alone say how the clock runs, as a demo's does to a tracker from outside."""
+        del self.environment[CLOCK_VARIABLE]
+        self.server.clock_rate = self.pace.rate
 
     async def pair(self) -> None:
         await self.run("pair", self.server.address, "--token", TOKEN)

@@ -51,6 +51,7 @@ class FakeServer:
         self.port = 0
         # What the record's clock shows, in Unix ms.
         self.record_now: Callable[[], int] = now_ms
+        self.clock_rate = 1
         self._server: Server | None = None
 
     @property
@@ -133,7 +134,8 @@ class FakeServer:
         now = self.record_now()
         days = {utc_day(now + day * DAY_MS): base64url(SEED) for day in range(15)}
         return {
-            "t": "welcome", "server_time": instant_text(now), "limits": {}, "seeds": {ROOM: days},
+            "t": "welcome", "server_time": instant_text(now), "clock_rate": self.clock_rate, "limits": {},
+            "seeds": {ROOM: days},
             "rooms": [{"id": ROOM, "title": self.title, "time_zone": "Europe/Lisbon", "work_view": True}],
         }  # fmt: skip
 

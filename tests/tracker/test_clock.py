@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.timerange import MINUTE_MS
+from app.domain.timerange import DAY_MS, MINUTE_MS
 from tracker.clock import CLOCK_VARIABLE, Clock, ClockUnreadable, Pace, clock_from_environment
 from tracker.idle import IDLE_ASK_MS, IdleWatch
 from tracker.link import BACK_OFF_SECONDS_MAX, agent_address, back_off_seconds
@@ -39,6 +39,34 @@ def test_a_clock_file_is_read_and_a_broken_one_named(tmp_path: Path, monkeypatch
     file.write_text("[]")
     with pytest.raises(ClockUnreadable):
         clock_from_environment()
+
+
+def test_a_clock_follows_a_demo_until_a_session_holds_it_and_a_real_server_ends_that():
+    clock = Clock()
+    start = clock.real_now() - 7 * DAY_MS
+    assert clock.follow(start, 60)
+    assert clock.rate() == 60
+    assert start <= clock.record_now() < start + MINUTE_MS
+    pace = clock.pace
+    clock.follow(clock.record_now() - 30_000, 60)  # half a second late on its way
+    assert clock.pace == pace
+    clock.is_held = True
+    assert not clock.follow(start + DAY_MS, 60)
+    assert clock.pace == pace
+    clock.is_held = False
+    clock.follow(start + DAY_MS, 60)
+    assert clock.record_now() >= start + DAY_MS
+    clock.follow(clock.real_now(), 1)
+    assert clock.pace is None
+
+
+def test_a_clock_file_wins_over_what_a_server_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    file = tmp_path / "clock.json"
+    monkeypatch.setenv(CLOCK_VARIABLE, str(file))
+    file.write_text('{"real_start": 10, "record_start": 5, "rate": 60}')
+    clock = clock_from_environment()
+    assert not clock.follow(clock.real_now(), 1)
+    assert clock.pace == Pace(10, 5, 60)
 
 
 def test_idle_time_is_asked_about_once_and_the_answer_concerns_the_absence():

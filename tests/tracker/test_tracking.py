@@ -13,10 +13,10 @@ from io import BytesIO
 from PIL import Image
 
 from app.domain import wire
-from app.domain.timerange import instant_of, segment_of, total_ms
+from app.domain.timerange import DAY_MS, instant_of, instant_text, segment_of, total_ms
 from app.domain.workview import frame_mark
 from tests.tracker.conftest import ROOT, TrackerProcess
-from tests.tracker.fake_server import ROOM, SEED, FakeServer, until
+from tests.tracker.fake_server import ROOM, SEED, FakeServer, now_ms, until
 from tracker.spool import Spool
 
 TITLE = "Harbour booking site"
@@ -53,6 +53,38 @@ async def test_a_session_sends_ticks_and_a_frame_at_its_moment(tracker: TrackerP
     assert {header.segment for header, _ in server.frames.values()} == {
         segment_of(at) for at in range(listed[0][0], listed[-1][1], 1000)
     }
+
+
+async def test_a_tracker_paired_with_a_demo_counts_by_the_demos_clock(tracker: TrackerProcess, server: FakeServer):
+    tracker.without_clock_file()
+    await tracker.pair()
+    before = server.record_now()
+    running = await tracker.begin("start", TITLE, "--no-work-view")
+    await until(lambda: len(ticks_of(server)) >= 3)
+    await server.send(server.welcome() | {"server_time": instant_text(before - DAY_MS)})  # too late for this session
+    heard = len(ticks_of(server))
+    await until(lambda: len(ticks_of(server)) >= heard + 3)
+    said = await tracker.end(running)
+    assert "This is a demo: its clock runs 120 times faster." in said
+    assert "The clock jumped" not in said
+    listed = stretches(server)
+    assert before <= listed[0][0] < listed[-1][1] <= server.record_now() < now_ms() - DAY_MS
+    assert total_ms(listed) == listed[-1][1] - listed[0][0]
+
+
+async def test_a_session_in_a_demo_can_start_offline(tracker: TrackerProcess, server: FakeServer):
+    tracker.without_clock_file()
+    await tracker.pair()
+    await server.stop()
+    before = server.record_now()
+    running = await tracker.begin("start", TITLE, "--no-work-view")
+    await until((tracker.home / "control.sock").exists)
+    said = await tracker.end(running)
+    assert "This is a demo" in said
+    await server.start()
+    await tracker.run("send")
+    listed = stretches(server)
+    assert before <= listed[0][0] < listed[-1][1] <= server.record_now()
 
 
 async def test_a_running_tracker_is_asked_and_told_through_its_socket(tracker: TrackerProcess, server: FakeServer):
