@@ -120,14 +120,22 @@ def _cell_content(cell: Cell, room: RoomInfo) -> str:
     return _partial(f"seg-{room.id}-{cell.by}-{cell.segment}", cell_html(cell, room), "outerMorph")
 
 
+def _shot_content(cell: Cell, room: RoomInfo) -> str:
+    """Return what the box of a tracker shows when a thumbnail is ready: the picture and the way to it."""
+    if cell.state is not CellState.READY or cell.frame_seq is None:
+        return ""
+    shot = macro("_people.html", "shot")(room.id, first_name(room, cell.by), cell.frame_seq)
+    return _partial(f"shot-{room.id}-{cell.by}", shot)
+
+
 def _last_frame_content(cell: Cell, room: RoomInfo) -> str:
-    """Return what the box of a tracker changes when a thumbnail is ready."""
+    """Return what the list of rooms changes when a thumbnail is ready."""
     if cell.state is not CellState.READY or cell.frame_seq is None:
         return ""
     name = Markup.escape(first_name(room, cell.by))
     return _partial(
         f"last-{room.id}-{cell.by}",
-        f'<img id="last-{room.id}-{cell.by}" src="/rooms/{room.id}/frames/{cell.frame_seq}/thumbnail" '
+        f'<img id="last-{room.id}-{cell.by}" src="/rooms/{room.id}/frames/{cell.frame_seq}/thumbnail?ready" '
         f'width="480" height="270" decoding="async" alt="{name}’s last frame">',
         "outerMorph",
     )
@@ -137,7 +145,7 @@ def _thumbnail_content(cell: Cell, room: RoomInfo) -> str:
     """Return what the timeline changes when a thumbnail is ready."""
     if cell.state is not CellState.READY or cell.frame_seq is None:
         return ""
-    return _tile_content(room, cell.frame_seq, cell.by, "ready") + _last_frame_content(cell, room)
+    return _tile_content(room, cell.frame_seq, cell.by, "ready") + _shot_content(cell, room)
 
 
 def _tracker_content(state: TrackerState, room: RoomInfo) -> str:
@@ -151,7 +159,7 @@ def live_content(view: str, event: Event, room: RoomInfo) -> str:
     match event:
         case CellChanged(cell=cell):
             if view == "workview":
-                return _cell_content(cell, room) + _last_frame_content(cell, room)
+                return _cell_content(cell, room) + _shot_content(cell, room)
             return _thumbnail_content(cell, room) if view == "timeline" else _last_frame_content(cell, room)
         case TrackerChanged(state=state):
             return _tracker_content(state, room)

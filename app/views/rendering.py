@@ -8,6 +8,7 @@ a page is `page`: both run the same templates.
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 from functools import cache, lru_cache
 from hashlib import sha256
 from pathlib import Path
@@ -74,6 +75,15 @@ def day_text(instant: int, zone: str, *, year: bool = False) -> str:
     return f"{moment:%A} {moment.day} {moment:%B}" + (f" {moment.year}" if year else "")
 
 
+def days_text(first: str, last: str) -> str:
+    """Return `12 to 25 Nov`, `29 Nov to 2 Dec` or `12 Nov` for days as the record writes them, `2026-11-12`."""
+    start, end = date.fromisoformat(first), date.fromisoformat(last)
+    if start == end:
+        return f"{end.day} {end:%b}"
+    same = (start.year, start.month) == (end.year, end.month)
+    return f"{start.day}{'' if same else f' {start:%b}'} to {end.day} {end:%b}"
+
+
 def when_day(instant: int, zone: str) -> Markup:
     """Return a `<time>` that shows day and clock: `19 Nov, 10:41`."""
     moment = datetime_of(instant, _zone(zone))
@@ -120,8 +130,8 @@ def environment() -> Environment:
         auto_reload=False,
     )
     made.globals.update(
-        icon=icon, static=static, clock=clock, when=when, when_day=when_day, day_text=day_text, hue=hue,
-        initials=lru_cache(maxsize=4096)(initials), instant_text=instant_text, segment_start=segment_start,
+        icon=icon, static=static, clock=clock, when=when, when_day=when_day, day_text=day_text, days_text=days_text,
+        hue=hue, initials=lru_cache(maxsize=4096)(initials), instant_text=instant_text, segment_start=segment_start,
     )  # fmt: skip
     made.filters.update(hours=hours, minutes=minutes, lasting=lasting)
     return made

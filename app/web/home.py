@@ -57,7 +57,7 @@ async def show_home(request: Request) -> Response:
         actor=actor,
         rooms=rooms,
         waiting=[room for room in rooms if room["unread"]],
-        working=sum(state.on for listed in states.values() for state in listed),
+        working=sum(state.on and not state.silent for listed in states.values() for state in listed),
         sockets=[(s.info.id, s.head) for s in summaries],
     )
     return HTMLResponse(html)

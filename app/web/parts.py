@@ -54,7 +54,7 @@ class ListedRoom:
     info: RoomInfo
     others: str
     unread: int
-    tracking: bool
+    tracking: str  # "on", "silent", or "" while nobody tracks
 
 
 async def looking_at(request: Request) -> Looking:
@@ -76,9 +76,14 @@ def others(room: RoomInfo, member: Member) -> str:
 def listed_rooms(summaries: Sequence[RoomSummary], states: Mapping[str, Sequence[TrackerState]]) -> list[ListedRoom]:
     """Return the rooms of the list at the side."""
     return [
-        ListedRoom(s.info, others(s.info, s.member), s.unread, any(t.on for t in states.get(s.info.id, ())))
-        for s in summaries
+        ListedRoom(s.info, others(s.info, s.member), s.unread, _tracking(states.get(s.info.id, ()))) for s in summaries
     ]
+
+
+def _tracking(states: Sequence[TrackerState]) -> str:
+    if any(t.on and not t.silent for t in states):
+        return "on"
+    return "silent" if any(t.on for t in states) else ""
 
 
 async def room_context(looking: Looking, summaries: Sequence[RoomSummary]) -> dict[str, Any]:

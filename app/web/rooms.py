@@ -21,7 +21,7 @@ from starlette.routing import Route
 from app.domain.checkpoint import parse_checkpoint
 from app.domain.errors import NotFound, WorkroomError
 from app.domain.record import Entry
-from app.domain.timerange import HOUR_MS, local_day
+from app.domain.timerange import local_day
 from app.domain.workrooms import RoomInfo, Side
 from app.services import invitations, record, workview
 from app.services.checkpoints import latest_checkpoint
@@ -47,7 +47,6 @@ from app.web.parts import (
 ENTRIES_SHOWN = 100
 ENTRIES_SHOWN_MAX = 300  # as many rows as a page holds live
 READ_BEFORE_UNREAD = 20  # rows above the first unread one, to remember what it was about
-WEEK_SCALE_MS = 40 * HOUR_MS  # a full bar where no limit is agreed
 
 
 @dataclass(frozen=True)
@@ -141,7 +140,6 @@ async def _week(looking: Looking) -> list[dict[str, Any]]:
                 "total_ms": documented + tracked,
                 "documented_ms": documented,
                 "tracked_ms": tracked,
-                "scale_ms": max(WEEK_SCALE_MS, documented + tracked),
             }
         )
     return made

@@ -1,4 +1,4 @@
-// Acts: what can be done with a row: answer it, correct one's own, copy its address.
+// Acts: what can be done with a row: answer it, correct one's own (the last one, unless said), copy its address.
 const room = document.body.dataset.room, own = document.body.dataset.by;
 const acts = document.createElement("span");
 acts.className = "acts-row";
@@ -21,6 +21,12 @@ button("Copy link", async (seq, b) => {
   b.textContent = "Copied";
   setTimeout(() => { b.textContent = "Copy link" }, 1500);
 });
+
+export function chosen(form) { // a number that nobody asked for must not make an answer of a message
+  if (form.classList.contains("answering")) return;
+  const mine = document.querySelectorAll(`.log:not(.pending) > .card-row[data-by="${own}"]`);
+  form.elements.ref.value = form.elements.kind.value === "correction" ? mine[mine.length - 1]?.dataset.seq ?? "" : "";
+}
 
 export function show(log, target) {
   const row = target.closest(".card-row[data-seq]");

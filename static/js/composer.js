@@ -114,6 +114,7 @@ if (form) {
     if (e.key === "Enter" && !e.shiftKey && !e.isComposing && e.keyCode !== 229) { e.preventDefault(); submit() }
   });
   form.addEventListener("input", e => {
+    if (e.target.name === "kind") import("./acts.js").then(acts => acts.chosen(form));
     saveDraft();
     if (e.target === text && text.value && Date.now() - typed > TYPING_EVERY && send({t: "typing", room})) typed = Date.now();
   });

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
-from app.services import record
+from app.domain.workrooms import Side
+from app.services import accounts, invitations, record, workrooms
 from tests.browser.conftest import OpenPage
 from tests.builders import Pair
 from tests.live import Live
@@ -53,12 +55,28 @@ async def test_no_page_has_a_finding(open_page: OpenPage, pair: Pair, live: Live
         assert await person.page.evaluate(RUN) == [], path
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_no_page_of_a_stranger_has_a_finding(open_page: OpenPage, pair: Pair, live: Live, scheme: str) -> None:
+    link = await accounts.new_link(live.resources, pair.client)
+    room = await workrooms.open_room(live.resources, pair.client.account, None, "New")
+    invitation = await invitations.invite(live.resources, pair.client, room, Side.FREELANCER)
+    person = await open_page(
+        None, "/about", color_scheme=scheme, viewport={"width": 390, "height": 800}, reduced_motion="reduce"
+    )
+    for path in ["/none", "/sign-in", *(urlsplit(address).path for address in (link, invitation))]:
+        answer = await person.page.goto(path)
+        assert answer is not None and answer.status == (404 if path == "/none" else 200), path
+        await person.page.evaluate(AXE)
+        assert await person.page.evaluate(RUN) == [], path
+
+
 @pytest.mark.parametrize("width", [320, 390, 768])
 async def test_nothing_is_wider_than_the_screen(open_page: OpenPage, pair: Pair, live: Live, width: int) -> None:
     frame = await _filled(live, pair)
     room = f"/rooms/{pair.room}"
     person = await open_page(pair.freelancer, "/about", viewport={"width": width, "height": 700})
-    for path in ["/", room, f"{room}/work-view", f"{room}/frames/{frame}", f"{room}/entries/0/receipt", "/settings"]:
+    for path in ["/", room, f"{room}/work-view", f"{room}/frames/{frame}", f"{room}/entries/0/receipt", "/settings",
+                 "/patterns", "/pair", "/sign-in"]:  # fmt: skip
         await person.page.goto(path)
         assert await person.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, path
 
