@@ -2,7 +2,8 @@
 
 Rule 1: a kind is a class here, a template in `templates/entries/`, and nothing else in the live path or the storage.
 Rule 2: a body that does not fit is refused with the field named (rule 1.4).
-Rule 3: bodies hold no floats; times are RFC 3339 text, durations integer milliseconds.
+Rule 3: what people write holds no control characters but tab and line end: some databases and terminals choke on them.
+Rule 4: bodies hold no floats; times are RFC 3339 text, durations integer milliseconds.
 """
 
 from __future__ import annotations
@@ -274,6 +275,7 @@ KINDS: dict[str, type[EntryBody]] = {
 ERASING = frozenset({"frame.replaced", "frame.deleted"})  # tombstones: `ref` names what they erased
 REF_REQUIRED = frozenset({"correction", "frame.replaced", "frame.unreadable", "frame.deleted", "hour.amended"})
 
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _PATH = re.compile(r" - at `\$\.?([^`]*)`$")
 
 
@@ -311,9 +313,23 @@ def body_of(event: EntryBody) -> tuple[str, Body]:
     return kind, built
 
 
+def check_characters(text: str, field: str) -> None:
+    """Check what a person wrote for characters that nobody can read.
+
+    Raises:
+        InvalidBody: if there is a control character other than tab, line feed and carriage return.
+    """
+    if found := _CONTROL.search(text):
+        raise InvalidBody(
+            f"The text holds a control character (U+{ord(found[0]):04X}) at position {found.start() + 1}. Remove it.",
+            field=field,
+        )
+
+
 def _check_text(text: str) -> None:
     if not text.strip():
         raise InvalidBody("Write something first: the text is empty.", field="body.text")
+    check_characters(text, "body.text")
     try:
         size = len(text.encode())
     except UnicodeEncodeError:

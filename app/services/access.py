@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.errors import Forbidden, NotFound
 from app.domain.ids import is_room_id
-from app.domain.workrooms import Member, RoomInfo, Side, may_write
+from app.domain.workrooms import WRITTEN_BY_PEOPLE, Member, RoomInfo, Side, may_write
 from app.services.resources import Resources
 from app.storage.tables import members, rooms
 
@@ -102,4 +102,6 @@ def check_may_write(member: Member, kind: str) -> None:
         Forbidden: if the member's side may not write entries of this kind.
     """
     if not may_write(Side(member.side), kind):
+        if kind not in WRITTEN_BY_PEOPLE:
+            raise Forbidden("People do not write entries of this kind; the server does, when it happens.", field="kind")
         raise Forbidden(f"As {member.side} you cannot write `{kind[:40]}`.", field="kind")

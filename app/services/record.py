@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from app.domain.checkpoint import receipt_text
 from app.domain.errors import InvalidBody, NotFound, TooLarge
-from app.domain.events import REF_REQUIRED, checked_body
+from app.domain.events import KINDS, REF_REQUIRED, checked_body
 from app.domain.live import Seen
 from app.domain.merkle import consistency_proof, inclusion_proof
 from app.domain.record import Draft, Entry, disclosure_bytes
@@ -50,11 +50,12 @@ def checked_draft(member: Member, kind: str, body: Any, ref: int | None, cid: st
     """Return the entry that a member wants to append, if role and schema allow it.
 
     Raises:
+        Forbidden: if the member's side may not write it, whatever its body.
         UnknownKind, InvalidBody: if it does not fit its kind.
-        Forbidden: if the member's side may not write it.
     """
+    if kind in KINDS:
+        check_may_write(member, kind)
     checked = checked_body(kind, body)
-    check_may_write(member, kind)
     if ref is None and kind in REF_REQUIRED:
         raise InvalidBody(f"`ref` must name the entry that this `{kind}` is about.", field="ref")
     if ref is not None and ref < 0:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from app.domain.errors import ClockSkew, Conflict, OutsideSession
-from app.domain.events import TrackingStarted, TrackingStopped, WorkViewSwitched, body_of
+from app.domain.events import TrackingStarted, TrackingStopped, WorkViewSwitched, body_of, check_characters
 from app.domain.ids import checked_uuid
 from app.domain.live import TrackerChanged
 from app.domain.record import Draft, Entry
@@ -80,9 +80,11 @@ async def start(
     Raises:
         NotMember: if the actor is no freelancer of the room.
         ClockSkew: if `at` is ahead by more than two minutes, or months ago.
+        InvalidBody: if the comment holds control characters.
         Conflict: if the id belongs to another session.
     """
     session = checked_uuid(session, "session")
+    check_characters(comment, "comment")
     info, member = await freelancer_of(resources, actor, room)
     now = resources.clock.record_now()
     check_not_ahead(at, now)

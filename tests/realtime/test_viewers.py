@@ -132,7 +132,7 @@ WRONG: list[tuple[str, str, str | None]] = [
     ('{"t":"say","cid":"cid-00000001"}', "malformed", "room"),
     ('{"t":"say","room":"%s","cid":"cid-00000001","kind":"nonsense","body":{"text":"x"}}', "unknown_kind", "kind"),
     ('{"t":"say","room":"%s","cid":"cid-00000001","kind":"message","body":{"text":5}}', "invalid_body", "body.text"),
-    ('{"t":"say","room":"%s","cid":"cid-00000001","kind":"hour.closed","body":{"text":"x"}}', "invalid_body", None),
+    ('{"t":"say","room":"%s","cid":"cid-00000001","kind":"hour.closed","body":{"text":"x"}}', "forbidden", "kind"),
     ('{"t":"say","room":"%s","cid":"cid-00000001","kind":"comment","body":'
      '{"text":"x","from_segment":1,"to_segment":1}}', "forbidden", "kind"),
     ('{"t":"say","room":"00000000000000000000000000","cid":"cid-00000001","kind":"message","body":{"text":"x"}}',

@@ -91,7 +91,12 @@ async def test_the_same_cid_writes_once_and_answers_the_same(resources: Resource
         ("message", {"text": "half \ud800"}, InvalidBody, "body.text"),
         ("message", {"text": "x" * 32_769}, InvalidBody, "body.text"),
         ("message", [], InvalidBody, "body"),
-        ("room.opened", {"format": 1}, InvalidBody, None),
+        ("message", {"text": "a\x00b"}, InvalidBody, "body.text"),
+        ("feedback", {"text": "bell \x07"}, InvalidBody, "body.text"),
+        ("comment", {"text": "\x1b[2J", "from_segment": 1, "to_segment": 1}, InvalidBody, "body.text"),
+        ("room.opened", {"format": 1}, Forbidden, "kind"),
+        ("hour.closed", {"text": "x"}, Forbidden, "kind"),
+        ("hour.closed", [], Forbidden, "kind"),
         ("comment", {"text": "x", "from_segment": 2, "to_segment": 1}, InvalidBody, "body.to_segment"),
         ("correction", {"text": "x"}, InvalidBody, "ref"),
     ],
@@ -107,11 +112,21 @@ async def test_a_wrong_entry_is_refused_with_the_field_named(
     assert (await record.page(resources, pair.client, pair.room)).head == 4
 
 
+async def test_a_control_character_is_named_and_tabs_and_line_ends_are_none(resources: Resources) -> None:
+    pair = await build_pair(resources)
+    with pytest.raises(InvalidBody, match=r"\(U\+001B\) at position 3"):
+        await record.append(resources, pair.client, pair.room, "message", {"text": "ab\x1b[2J"})
+    kept = {"text": "one\ttwo\r\nthree\n\u0085four"}
+    entry = await record.append(resources, pair.client, pair.room, "message", kept)
+    assert (await record.entry(resources, pair.client, pair.room, entry.seq)).body == kept
+
+
 async def test_nobody_writes_what_is_for_the_system_or_the_other_side(resources: Resources) -> None:
     pair = await build_pair(resources)
     joined = {"member": "p9", "account": "x", "name": "y", "side": "client"}
-    with pytest.raises(Forbidden):
-        await record.append(resources, pair.client, pair.room, "member.joined", joined)
+    for body in (joined, {"nonsense": 1}):
+        with pytest.raises(Forbidden, match="People do not write entries of this kind"):
+            await record.append(resources, pair.client, pair.room, "member.joined", body)
     with pytest.raises(Forbidden):
         comment = {"text": "mine", "from_segment": 1, "to_segment": 1}
         await record.append(resources, pair.client, pair.room, "comment", comment)

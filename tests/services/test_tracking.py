@@ -348,6 +348,21 @@ async def test_a_comment_from_the_page_is_the_same_as_one_from_the_tracker(
     assert (await cell_of(resources, pair, clock.now)).comment == "From the page"
 
 
+async def test_what_a_tracker_writes_holds_no_control_characters_either(
+    resources: Resources, pair: Pair, clock: ManualClock
+) -> None:
+    shift = Shift(resources, pair.freelancer, pair.room, clock)
+    with pytest.raises(Malformed) as caught:
+        await shift.start("Booking\x00form")
+    assert caught.value.field == "comment"
+    await shift.start("Booking form")
+    segment = segment_of(clock.now)
+    with pytest.raises(Malformed, match=r"U\+0000"):
+        await tracking.comment(
+            resources, pair.freelancer, str(uuid.uuid4()), shift.id, segment, segment, "Booking\x00form"
+        )
+
+
 async def test_a_comment_sent_twice_is_written_once(
     resources: Resources, pair: Pair, clock: ManualClock, published: Published
 ) -> None:
