@@ -42,6 +42,7 @@ REDIS_SECONDS_MAX = 5.0  # Redis that does not answer for so long counts as gone
 BACK_OFF_SECONDS = (0.1, 5.0)
 END_SECONDS = 1.0  # for jobs and connections to end in; Ctrl-C stops everything within 5 s
 TICK_SECONDS = 0.5
+HEARD_SECONDS_MAX = 5.0  # for the first answer to the queue's own client; a starting machine has much to do
 
 log = structlog.get_logger(__name__)
 
@@ -139,11 +140,13 @@ class Workers:
 
     async def _on_startup(self, ctx: dict[Any, Any]) -> None:
         self.is_connected = True
+        await self.work.queue.wait_heard(HEARD_SECONDS_MAX)
         self.work.queue.mark_back()
         await self.work.queue.enqueue_again("sweep_frames", tasks.EVERYTHING)
         self._asked_at.clear()  # the ticker asks for the others
 
     async def _tick(self) -> None:
+        await self.work.queue.wait_heard(HEARD_SECONDS_MAX)
         while True:
             for sweep in SWEEPS:
                 now = self._now(sweep.clock)

@@ -103,6 +103,16 @@ class Queue:
         self.asked += 1
         return True
 
+    async def wait_heard(self, seconds: float) -> None:
+        """Return when the server answers here, or after so long without an answer. Makes the first connection."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while True:
+                    with suppress(RedisError, OSError):
+                        await self._redis.execute_command("PING")  # type: ignore[no-untyped-call]
+                        return
+                    await asyncio.sleep(BACK_OFF_SECONDS[0])
+
     def mark_back(self) -> None:
         """The server was just heard: try it again at once."""
         self._away_until = 0.0

@@ -60,6 +60,18 @@ async def test_a_task_is_queued_once_however_often_it_is_asked_for(server: Embed
     await queue.close()
 
 
+async def test_a_server_that_answers_late_is_waited_for_and_one_that_never_does_only_so_long(tmp_path: Path) -> None:
+    late = EmbeddedServer(found_programs()[0], tmp_path)
+    queue = Queue(late.url)
+    await asyncio.wait_for(queue.wait_heard(0.2), 5)
+    waiting = asyncio.create_task(queue.wait_heard(30))
+    assert await late.start()
+    await asyncio.wait_for(waiting, 10)
+    assert await queue.enqueue("make_thumbnail", "a")
+    await queue.close()
+    await late.stop()
+
+
 async def test_ctrl_c_does_not_reach_the_server(server: EmbeddedServer) -> None:
     assert server.process_id is not None
     assert os.getpgid(server.process_id) == server.process_id
