@@ -19,7 +19,7 @@ from tests.faults.process import furnish, server_on, until
 pytestmark = pytest.mark.faults
 
 FRAMES_PER_SECOND = 10
-PHASE_SECONDS = 1.5
+PHASE_SECONDS = 1.0
 CATCH_UP_SECONDS_MAX = 20.0  # a sweep looks for frames that have waited for 10 s
 
 

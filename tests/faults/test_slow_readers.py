@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import select
 import socket
-import statistics
 import time
 from pathlib import Path
 
@@ -26,7 +25,7 @@ RECEIVE_BUFFER_BYTES = 2_048
 SAYS_PER_SECOND = 50
 TEXT = "lorem ipsum " * 700  # 8 KiB: fills every buffer on the way within seconds
 WINDOW_SECONDS = 1.0
-WINDOWS_BESIDE = 3
+WINDOWS_BESIDE = 2
 # What waits for clients in step is one object, whoever they are: a buffer for each would be 256 MiB.
 MEMORY_GROWTH_BYTES_MAX = CLIENTS * BUFFER_HIGH_BYTES // 4
 CLIENTS_BEHIND = 300
@@ -34,7 +33,7 @@ ENTRIES_BEHIND = 600
 # Each holds a piece of its own; a page for each would be 240 MiB.
 MEMORY_BEHIND_BYTES_MAX = CLIENTS_BEHIND * 2 * PIECE_BYTES
 DROPPED_SECONDS_MAX = STALLED_SECONDS_MAX + 15
-# p99 of a hundred says is the slowest of them; beside other tests on two cores a scheduler's turn is this long.
+# The p99 of a window is the slowest of its says; beside other tests on two cores a scheduler's turn is this long.
 NOISE_SECONDS = 0.010
 BUSY_SECONDS = 0.050
 
@@ -103,6 +102,11 @@ def count_gone(clients: list[socket.socket]) -> int:
     return len(poll.poll(0))
 
 
+def _quiet(windows: list[float]) -> float:
+    """Return the lower quartile: what else runs on the machine only ever adds."""
+    return sorted(windows)[len(windows) // 4]
+
+
 async def test_a_thousand_clients_that_never_read_cost_little_and_are_dropped(tmp_path: Path) -> None:
     data = tmp_path / "data"
     (place,) = await furnish(data)
@@ -137,7 +141,7 @@ async def test_a_thousand_clients_that_never_read_cost_little_and_are_dropped(tm
         await ledger.read_on()
         ledger.check([sayer], [])
         assert not server.bugs()
-    beside, meanwhile = statistics.median(before + afterwards), statistics.median(during)
+    beside, meanwhile = _quiet(before + afterwards), _quiet(during)
     print(
         f"{CLIENTS} clients that never read: p99 {1000 * beside:.1f} ms without them, {1000 * meanwhile:.1f} ms while"
         f" they stayed ({seconds:.0f} s), {(most - memory) / 2**20:.0f} MiB more memory"
