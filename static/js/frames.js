@@ -10,6 +10,7 @@ async function part(href) {
   if (!answer) return null;
   const template = document.createElement("template");
   template.innerHTML = answer.ok ? await answer.text() : "";
+  for (const e of template.content.querySelectorAll(".log [id]")) e.removeAttribute("id"); // the page's own row has it
   return template.content;
 }
 

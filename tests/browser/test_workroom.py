@@ -222,3 +222,15 @@ async def test_one_finds_among_the_loaded_entries(open_page: OpenPage, pair: Pai
     await dana.page.keyboard.type("berth")
     await expect(dana.page.locator(f"#log-{pair.room} > .e:visible")).to_have_count(1)
     await expect(dana.page.locator(f"#e-{pair.room}-{seq}")).to_be_visible()
+
+
+async def test_a_correction_offers_ones_own_last_entry(open_page: OpenPage, pair: Pair, live: Live) -> None:
+    mine = await record.append(live.resources, pair.freelancer, pair.room, "message", {"text": "Two days"})
+    await record.append(live.resources, pair.client, pair.room, "message", {"text": "Good"})
+    ana = await open_page(pair.freelancer, f"/rooms/{pair.room}")
+    await ana.live()
+    number = ana.page.get_by_label("Entry number of yours to correct")
+    await ana.page.get_by_label("Correction", exact=True).check()
+    await expect(number).to_have_value(str(mine.seq))
+    await ana.page.get_by_label("Message", exact=True).check()
+    await expect(ana.page.locator("[name=ref]")).to_have_value("")

@@ -37,6 +37,9 @@ async def test_a_cell_fills_while_a_client_watches(open_page: OpenPage, pair: Pa
     await expect(cell).to_have_class("seg ready", timeout=10_000)
     await expect(cell.locator("img")).to_have_js_property("complete", True)
     assert await cell.locator("img").evaluate("img => img.naturalWidth") == 160, "the picture, not a broken one"
+    shot = dana.page.locator(f"#shot-{pair.room}-p2 a.last")
+    await expect(shot).to_have_attribute("href", f"/rooms/{pair.room}/frames/{stored.seq}")
+    assert await shot.locator("img").evaluate("img => img.decode().then(() => img.naturalWidth)") == 160
     await shift.work(6 * MINUTE, keep_clock=True)
     row = cell.locator("xpath=..")
     await expect(row.locator("[data-sum]")).to_have_text("0.1 h")
