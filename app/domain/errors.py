@@ -63,6 +63,13 @@ class NotFound(WorkroomError):
     sentence = "There is nothing here that you may see. Check the address, or ask for an invitation."
 
 
+class MethodNotAllowed(WorkroomError):
+    """The address is right, the HTTP method is not."""
+
+    code = "method_not_allowed"
+    sentence = "This address does not take requests of this method. The header `allow` names those that it takes."
+
+
 class Forbidden(WorkroomError):
     code = "forbidden"
     sentence = "Your role in this workroom does not allow this."

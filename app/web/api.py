@@ -70,7 +70,8 @@ async def show_room(request: Request) -> Response:
 async def list_entries(request: Request) -> Response:
     """`GET /api/rooms/<id>/entries?after=N&limit=1000`"""
     resources, actor = _context(request)
-    after, limit = _integer(request, "after", -1), _integer(request, "limit", ENTRIES_LIMIT_DEFAULT)
+    after = _integer(request, "after", -1)
+    limit = _integer(request, "limit", ENTRIES_LIMIT_DEFAULT, least=1, most=record.PAGE_ENTRIES_MAX)
     page = await record.page(resources, actor, request.path_params["room"], after=after, limit=limit)
     return _json({"entries": [entry_json(entry) for entry in page.entries], "head": page.head})
 
@@ -139,7 +140,7 @@ def _context(request: Request) -> tuple[Resources, Actor]:
     return resources, actor
 
 
-def _integer(request: Request, name: str, default: int | None) -> int:
+def _integer(request: Request, name: str, default: int | None, *, least: int = -1, most: int = 2**53 - 1) -> int:
     text = request.query_params.get(name)
     if text is None and default is not None:
         return default
@@ -147,8 +148,8 @@ def _integer(request: Request, name: str, default: int | None) -> int:
         value = int(text or "")
     except ValueError:
         raise Malformed(f"`{name}` must be a whole number.", field=name) from None
-    if not -1 <= value < 2**53:
-        raise Malformed(f"`{name}` is out of range.", field=name)
+    if not least <= value <= most:
+        raise Malformed(f"`{name}` must lie between {least} and {most}.", field=name)
     return value
 
 

@@ -6,7 +6,6 @@ Rule 2: an error that is no refusal says nothing but that it was logged, and und
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from urllib.parse import quote
 
 from starlette.exceptions import HTTPException
@@ -23,6 +22,7 @@ STATUSES: dict[type[WorkroomError], int] = {
     errors.NotMember: 403,
     errors.NotFound: 404,
     errors.UnknownSession: 404,
+    errors.MethodNotAllowed: 405,
     errors.Conflict: 409,
     errors.AccountExists: 409,
     errors.RoomClosed: 409,
@@ -39,6 +39,7 @@ STATUSES: dict[type[WorkroomError], int] = {
     errors.PairingExpired: 400,
 }
 REFUSED = 422  # every other refusal: the request was understood, and is wrong
+_ROUTER_REFUSALS = {404: errors.NotFound, 405: errors.MethodNotAllowed, 413: errors.TooLarge}
 UNAVAILABLE_SECONDS = 5  # a full disk or a database that is away is rarely mended sooner
 
 _TITLES = {
@@ -90,15 +91,13 @@ def retry_headers(error: WorkroomError, status: int) -> dict[str, str]:
 
 
 async def on_http_exception(request: Request, error: Exception) -> Response:
-    """Answer what the router refuses: no such address, no such method."""
+    """Answer what the router refuses: no such address, no such method; or a form that cannot be read."""
     assert isinstance(error, HTTPException)
     headers = dict(error.headers or {})
-    sentence = errors.NotFound.sentence if error.status_code == 404 else f"{HTTPStatus(error.status_code).phrase}."
+    refusal = _ROUTER_REFUSALS.get(error.status_code, errors.Malformed)()
     if wants_json(request):
-        code = errors.NotFound.code if error.status_code == 404 else "http"
-        told = {"code": code, "message": sentence, "field": None}
-        return JSONResponse({"error": told}, error.status_code, headers)
-    return _page(request, error.status_code, sentence, headers)
+        return json_error(refusal, error.status_code, headers)
+    return _page(request, error.status_code, str(refusal), headers)
 
 
 def wants_json(request: Request) -> bool:

@@ -15,6 +15,7 @@ from msgspec import Struct
 from starlette.routing import Route
 
 from app.domain.events import KINDS
+from app.services.record import PAGE_ENTRIES_MAX
 
 JSON = "application/json"
 _CONVERTOR = re.compile(r":\w+}")
@@ -184,7 +185,8 @@ def _parameter(name: str) -> dict[str, Any]:
     """Return the schema of a parameter: a room's id, or a whole number."""
     if name == "room":
         return {"type": "string", "pattern": "^[0-9a-z]{26}$"}
-    return {"type": "integer", "minimum": {"after": -1, "seq": 0}.get(name, 1), "maximum": 2**53 - 1}
+    most = PAGE_ENTRIES_MAX if name == "limit" else 2**53 - 1
+    return {"type": "integer", "minimum": {"after": -1, "seq": 0}.get(name, 1), "maximum": most}
 
 
 def _ref(schema: type[Struct]) -> dict[str, str]:

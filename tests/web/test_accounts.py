@@ -299,7 +299,11 @@ async def test_a_page_that_is_not_there_is_told_in_the_form_that_was_asked_for(
     assert page.status_code == 404 and "<h1" in page.text
     answer = await program.get("/api/nowhere")
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
-    assert (await browser.post("/settings")).status_code == 405
+    refused = await browser.post("/settings")
+    assert refused.status_code == 405 and "does not take requests of this method" in refused.text
+    told = await browser.post("/settings", headers={"accept": "application/json"})
+    assert (told.status_code, told.json()["error"]["code"]) == (405, "method_not_allowed")
+    assert told.headers["allow"].startswith(("GET", "HEAD"))
 
 
 async def test_broken_text_is_refused_and_never_a_bug(browser: httpx.AsyncClient, resources: Resources) -> None:

@@ -32,6 +32,15 @@ async def test_answers_are_what_the_description_says(live: Live, path: str, sche
     msgspec.json.decode(answer.content, type=schema)
 
 
+@pytest.mark.parametrize("limit", ["0", "1001", "-1", "99999999999999999999", "many", ""])
+async def test_a_limit_that_is_out_of_range_is_refused_and_named(live: Live, limit: str) -> None:
+    pair = await build_pair(live.resources)
+    async with live.http(pair.client) as http:
+        answer = await http.get(f"/api/rooms/{pair.room}/entries", params={"limit": limit})
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"], error["field"]) == (422, "malformed", "limit")
+
+
 async def test_what_is_posted_is_answered_as_described(live: Live) -> None:
     pair = await build_pair(live.resources)
     async with live.http(pair.client) as http:
