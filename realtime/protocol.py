@@ -10,6 +10,7 @@ import re
 from typing import Any
 
 import msgspec
+import structlog
 
 from app.domain.errors import Malformed, TooLarge, WorkroomError
 from app.domain.live import (
@@ -32,6 +33,7 @@ from app.views.entries import entry_json
 from realtime.fastlane import text_frame
 
 _encode = msgspec.json.Encoder().encode
+log = structlog.get_logger()
 _PATH = re.compile(r"`\$\.?([^`]*)`")
 _NAMED = re.compile(r"field `([^`]+)`")
 
@@ -94,17 +96,27 @@ def heartbeat_frame(heads: dict[str, int]) -> bytes:
 
 
 def entry_frame(view: str, event: Appended, room: RoomInfo) -> bytes:
-    """Return the numbered frame of an entry for all viewers of a view."""
+    """Return the numbered frame of an entry for all viewers of a view.
+
+    An entry that cannot be shown is a number without content: it must not keep what follows from its viewers.
+    """
     entry = event.entry
     if view == "json":
         return text_frame(_encode({"t": "entry", "room": room.id, "seq": entry.seq, "entry": entry_json(entry)}))
-    if view == "timeline":
-        content = live.timeline_content(entry, room, event.cells)
-    elif view == "workview":
-        content = live.workview_content(event, room)
-    else:
-        content = live.home_content(event, room)
+    try:
+        content = _content(view, event, room)
+    except Exception:  # the edge between the record, which stands, and a template, which may be wrong
+        log.exception("entry cannot be shown", room=room.id, seq=entry.seq, view=view)
+        content = ""
     return text_frame(_encode({"room": room.id, "seq": entry.seq, "content": content}))
+
+
+def _content(view: str, event: Appended, room: RoomInfo) -> str:
+    if view == "timeline":
+        return live.timeline_content(event.entry, room, event.cells)
+    if view == "workview":
+        return live.workview_content(event, room)
+    return live.home_content(event, room)
 
 
 def live_frame(view: str, event: Event, room: RoomInfo) -> bytes | None:

@@ -11,7 +11,9 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from app.config import Settings
+from app.domain.record import Entry
 from app.services import accounts, record
+from app.views import live as views
 from realtime.replay import GAP_ENTRIES_MAX_HTML, GAP_ENTRIES_MAX_JSON
 from tests.builders import Pair, build_account, build_pair
 from tests.live import Live, ViewerClient, live_server
@@ -255,3 +257,22 @@ async def test_stopping_the_server_closes_with_1012_and_loses_nothing(sqlite_set
         page = await record.page(again.resources, pair.client, pair.room)
     assert max(answered) <= page.head
     assert [entry.seq for entry in page.entries] == list(range(page.head + 1))
+
+
+async def test_an_entry_that_cannot_be_shown_keeps_nothing_from_its_viewers(
+    live: Live, pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = views.timeline_content
+
+    def failing(entry: Entry, *arguments: Any) -> str:
+        if entry.body == {"text": "poison"}:
+            raise ZeroDivisionError
+        return real(entry, *arguments)
+
+    monkeypatch.setattr(views, "timeline_content", failing)
+    async with live.viewer(pair.freelancer, view="timeline", rooms={pair.room: 4}) as ana:
+        for text in ("poison", "and then"):
+            await record.append(live.resources, pair.client, pair.room, "message", {"text": text})
+        while not any(message.get("seq") == 6 for message in ana.received):
+            await ana.next()
+        assert {m["seq"]: m["content"] for m in ana.received if "seq" in m}[5] == ""
