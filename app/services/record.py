@@ -7,7 +7,7 @@ Rule 2: what is refused writes nothing and says which field.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
@@ -19,7 +19,7 @@ from app.domain.events import KINDS, REF_REQUIRED, checked_body
 from app.domain.live import Seen
 from app.domain.merkle import consistency_proof, inclusion_proof
 from app.domain.record import Draft, Entry, disclosure_bytes
-from app.domain.workrooms import Member
+from app.domain.workrooms import WRITTEN_BY_PEOPLE, Member
 from app.services.access import Actor, check_may_write, member_of
 from app.services.checkpoints import covering_checkpoint
 from app.services.resources import Resources
@@ -142,6 +142,12 @@ async def page(
         else:
             found = await rows.select_before(connection, room, head + 1 if before is None else before, limit)
     return EntriesPage(found, head)
+
+
+async def last_words(resources: Resources, rooms: Collection[str]) -> dict[str, Entry]:
+    """Return, by room, the last entry that a person wrote; for callers that have asked for access."""
+    async with resources.database.read() as connection:
+        return await rows.select_last_of_kinds(connection, rooms, WRITTEN_BY_PEOPLE)
 
 
 async def later(resources: Resources, room: str, entries: Sequence[Entry]) -> Later:

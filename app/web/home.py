@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from markupsafe import Markup
@@ -11,18 +10,16 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from app.domain.policy import POLICY_TEXT, POLICY_VERSION, policy_digest
+from app.domain.record import Entry
+from app.domain.workrooms import RoomInfo
 from app.services import record, workrooms, workview
-from app.services.access import Actor
-from app.services.resources import Resources
-from app.services.workrooms import RoomSummary
-from app.views.entries import PEOPLES_KINDS, sentence
+from app.views.entries import sentence
 from app.views.presence import last_html, who_html
 from app.views.rendering import page
 from app.views.trackers import now_html
 from app.web.middleware import actor_of, resources_of
 from app.web.parts import others
 
-LAST_WORDS_AMONG = 40  # entries that are searched for the last one that a person wrote
 ROOMS_WITH_WORDS = 20  # rooms whose last words are shown
 
 
@@ -33,9 +30,9 @@ async def show_home(request: Request) -> Response:
     resources, actor = resources_of(request), actor_of(request)
     summaries = await workrooms.my_rooms(resources, actor)
     states = await workview.tracker_states(resources, [s.info for s in summaries])
-    words = await asyncio.gather(*(_last_words(resources, actor, s) for s in summaries[:ROOMS_WITH_WORDS]))
+    words = await record.last_words(resources, [s.info.id for s in summaries[:ROOMS_WITH_WORDS]])
     rooms: list[dict[str, Any]] = []
-    for index, summary in enumerate(summaries):
+    for summary in summaries:
         info = summary.info
         framed = next((t for t in states.get(info.id, []) if t.on and t.last_frame_seq is not None), None)
         rooms.append(
@@ -46,7 +43,7 @@ async def show_home(request: Request) -> Response:
                 "others": others(info, summary.member),
                 "frame": framed.last_frame_seq if framed else None,
                 "frame_by": framed.by if framed else "",
-                "last": words[index] if index < len(words) else Markup(""),
+                "last": _last_html(words.get(info.id), info),
                 "who": who_html(info, ()),
                 "pills": [now_html(state, info) for state in states.get(info.id, [])],
             }
@@ -63,11 +60,8 @@ async def show_home(request: Request) -> Response:
     return HTMLResponse(html)
 
 
-async def _last_words(resources: Resources, actor: Actor, summary: RoomSummary) -> Markup:
+def _last_html(entry: Entry | None, room: RoomInfo) -> Markup:
     """Return the last thing that a person said, as the socket sends it."""
-    room = summary.info
-    found = await record.page(resources, actor, room.id, limit=LAST_WORDS_AMONG)
-    entry = next((e for e in reversed(found.entries) if e.kind in PEOPLES_KINDS), None)
     if entry is None:
         return Markup("")
     said = last_html(sentence(entry, room), entry.at, room.time_zone)

@@ -278,6 +278,21 @@ async def test_seen_moves_forward_only_and_is_no_entry(resources: Resources, pub
     assert (summary.unread, summary.seen, summary.head) == (0, 6, 6)
 
 
+async def test_the_last_words_of_rooms_are_what_people_wrote_however_long_ago(resources: Resources) -> None:
+    spoken, silent, other = [await build_pair(resources, title) for title in ("Spoken", "Silent", "Other")]
+    await record.append(resources, spoken.client, spoken.room, "message", {"text": "first"})
+    said = await record.append(resources, spoken.freelancer, spoken.room, "message", {"text": "last"})
+    await record.append(resources, other.client, other.room, "message", {"text": "not asked for"})
+
+    async def go_on(tx: Tx) -> None:
+        for _ in range(60):
+            await tx.append(Draft(spoken.room, "room.rewound", "sys", {}))
+
+    await resources.database.writer.run(go_on, rooms=(spoken.room,))
+    assert await record.last_words(resources, [spoken.room, silent.room]) == {spoken.room: said}
+    assert await record.last_words(resources, []) == {}
+
+
 async def test_pages_lead_through_a_long_record_in_both_directions(resources: Resources) -> None:
     pair = await build_pair(resources)
     for n in range(30):
