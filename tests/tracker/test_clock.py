@@ -95,7 +95,7 @@ def test_the_back_off_has_full_jitter_and_a_limit():
 def test_addresses_are_made_of_what_people_type():
     assert checked_server("localhost:8000/") == "http://localhost:8000"
     assert checked_server("workroom.example.org") == "https://workroom.example.org"
-    assert agent_address("https://example.org/work") == "wss://example.org/work/agent"
+    assert agent_address("https://example.org/base") == "wss://example.org/base/agent"
     with pytest.raises(PairingFailed):
         checked_server("ftp://example.org")
 
