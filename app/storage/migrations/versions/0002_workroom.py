@@ -1,0 +1,24 @@
+"""Everything agreed and delivered: matters, terms, jobs, files, search, mail."""
+
+from alembic import context, op
+from alembic.autogenerate import produce_migrations
+from alembic.operations.ops import MigrateOperation, OpContainer
+
+from app.storage.tables import metadata
+
+revision = "0002"
+down_revision = "0001"
+
+
+def _apply(found: MigrateOperation) -> None:
+    if isinstance(found, OpContainer):
+        for each in found.ops:
+            _apply(each)
+    else:
+        op.invoke(found)
+
+
+def upgrade() -> None:
+    found = produce_migrations(context.get_context(), metadata).upgrade_ops
+    assert found is not None
+    _apply(found)

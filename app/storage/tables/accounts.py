@@ -1,0 +1,59 @@
+"""Tables of accounts: who they are, how they sign in, what they hold."""
+
+from __future__ import annotations
+
+from sqlalchemy import Boolean, Column, ForeignKey, LargeBinary, String, Table
+
+from app.storage.tables.base import instant, metadata
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("id", String(26), primary_key=True),
+    Column("email", String(254), nullable=False, unique=True),
+    Column("name", String(80), nullable=False),
+    Column("password_hash", String(200), nullable=True),  # null until one is set
+    Column("operator", Boolean, nullable=False, default=False),
+    instant("created_at"),
+)
+
+sessions = Table(  # of browsers
+    "sessions",
+    metadata,
+    Column("id", String(26), primary_key=True),
+    Column("token_hash", LargeBinary(32), nullable=False, unique=True),
+    Column("account", ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("user_agent", String(200), nullable=False),
+    Column("address", String(60), nullable=False),
+    instant("created_at"),
+    instant("seen_at"),
+    instant("expires_at"),
+)
+
+tokens = Table(  # bearer tokens of programs, device tokens of trackers
+    "tokens",
+    metadata,
+    Column("id", String(26), primary_key=True),
+    Column("token_hash", LargeBinary(32), nullable=False, unique=True),
+    Column("account", ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("purpose", String(10), nullable=False),  # "api" or "device"
+    Column("label", String(80), nullable=False),
+    instant("created_at"),
+    instant("seen_at", nullable=True),
+)
+
+links = Table(  # one-time links
+    "links",
+    metadata,
+    Column("token_hash", LargeBinary(32), primary_key=True),
+    Column("purpose", String(12), nullable=False),  # "sign_in", "invitation", "pairing"
+    Column("account", ForeignKey("accounts.id"), nullable=True),  # whom it signs in; else who took or confirmed it
+    Column("room", String(26), nullable=True),
+    Column("side", String(10), nullable=True),
+    Column("invited_by", String(26), nullable=True),
+    Column("label", String(80), nullable=True),
+    Column("code", String(9), nullable=True, index=True),  # what a person types to pair a device
+    instant("created_at"),
+    instant("expires_at"),
+    instant("used_at", nullable=True),
+)
