@@ -1,7 +1,7 @@
 """Tables, once for SQLite and PostgreSQL; one module per noun. The storage and the services import them from here."""
 
 from app.storage.tables.accounts import accounts, links, sessions, tokens
-from app.storage.tables.base import metadata
+from app.storage.tables.columns import metadata
 from app.storage.tables.workrooms import (
     checkpoints,
     disclosures,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, LargeBinary, String, Table, UniqueConstraint
 
-from app.storage.tables.base import instant, metadata
+from app.storage.tables.columns import instant, metadata
 
 rooms = Table(
     "rooms",

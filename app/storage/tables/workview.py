@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, String, Table
 
-from app.storage.tables.base import instant, metadata
+from app.storage.tables.columns import instant, metadata
 
 work_sessions = Table(
     "work_sessions",
