@@ -2,7 +2,7 @@
 
 from alembic import context, op
 from alembic.autogenerate import produce_migrations
-from alembic.operations.ops import MigrateOperation, OpContainer
+from alembic.operations.ops import AddColumnOp, MigrateOperation, OpContainer
 
 from app.storage.tables import metadata
 
@@ -15,6 +15,8 @@ def _apply(found: MigrateOperation) -> None:
         for each in found.ops:
             _apply(each)
     else:
+        if isinstance(found, AddColumnOp):
+            found.column.index = None  # an operation of its own makes it
         op.invoke(found)
 
 
