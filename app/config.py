@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import get_type_hints
 from urllib.parse import urlsplit
 
+_SWITCHES = {"on": True, "true": True, "yes": True, "1": True, "off": False, "false": False, "no": False, "0": False}
+
 
 class SettingsError(Exception):
     """The environment holds values that cannot be used. One line each."""
@@ -32,7 +34,11 @@ class Settings:
     connections_per_address_max: int = 200  # an office behind one address
     says_per_second_max: int = 20  # a person types one; a script of theirs a few
     agent_messages_per_second_max: int = 200  # a week offline arrives in minutes
+    delivery_days: int = 14  # after which a delivery that nobody answered is accepted
     sign_in_attempts_max: int = 10  # per address and per account in 15 minutes
+    open_sign_up: bool = True  # whether strangers may make accounts; invitations always may
+    smtp_url: str = ""  # smtp://user:password@host:587 or smtps://…; mails are written to `data`/mail where empty
+    mail_from: str = ""  # the sender of mails; the operator at the host of `url` where empty
 
     @property
     def base_url(self) -> str:
@@ -43,6 +49,21 @@ class Settings:
     def origin_name(self) -> str:
         """The name that checkpoints carry when none was fixed yet."""
         return self.origin or urlsplit(self.base_url).netloc
+
+
+def _mail_problems(settings: Settings) -> list[str]:
+    problems = []
+    if settings.smtp_url:
+        try:
+            parts = urlsplit(settings.smtp_url)
+            usable = parts.scheme in ("smtp", "smtps") and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            usable = False
+        if not usable:
+            problems.append("WORKROOM_SMTP_URL must look like smtp://user:password@host:587 or smtps://host.")
+    if settings.mail_from and ("@" not in settings.mail_from or not settings.mail_from.isprintable()):
+        problems.append("WORKROOM_MAIL_FROM must be an address, like `Workroom <post@example.org>`.")
+    return problems
 
 
 def read_settings(environment: Mapping[str, str], **overrides: object) -> Settings:
@@ -66,6 +87,11 @@ def read_settings(environment: Mapping[str, str], **overrides: object) -> Settin
                 values[name] = int(text)
             else:
                 problems.append(f"{variable} must be a whole number, not {text!r}.")
+        elif types[name] is bool:
+            if text.strip().lower() in _SWITCHES:
+                values[name] = _SWITCHES[text.strip().lower()]
+            else:
+                problems.append(f"{variable} must be on or off, not {text!r}.")
         else:
             values[name] = types[name](text)
     values.update(overrides)
@@ -75,6 +101,7 @@ def read_settings(environment: Mapping[str, str], **overrides: object) -> Settin
             problems.append("WORKROOM_DATABASE_URL must begin with sqlite or postgresql.")
         if not 0 <= settings.port <= 65535:
             problems.append("WORKROOM_PORT must lie between 0 and 65535.")
+        problems += _mail_problems(settings)
         if not problems:
             return settings
     raise SettingsError("\n".join(problems))

@@ -28,7 +28,7 @@ from app.config import Settings, SettingsError
 from app.control import serve_control
 from app.domain.errors import NotSignedIn
 from app.opening import open_resources
-from app.services import accounts, workview
+from app.services import accounts, mail, workview
 from app.services.access import Actor
 from app.services.checkpoints import CheckpointTask
 from app.services.clock import Clock
@@ -66,6 +66,8 @@ async def running_app(settings: Settings, clock: Clock | None = None) -> AsyncIt
         open_queue(settings) as queue,
     ):
         resources.enqueue = queue.enqueue
+        if mail.goes_to_folder(resources):
+            log.warning("no mail is sent, it is written to a folder", folder=str(settings.data / mail.MAIL_FOLDER))
         app = create_app(resources, bus)
         checkpoints = CheckpointTask(resources)
         bus.subscribe(checkpoints.note)

@@ -63,6 +63,7 @@ SWEEPS = (
     Sweep(tasks.sweep_frames, 3_000, "real", second=30),
     Sweep(tasks.close_hours, 60_000, "record"),
     Sweep(tasks.erase_blobs, 5_000, "real"),
+    Sweep(tasks.send_mails, 2_000, "real", second=45),
     Sweep(tasks.stop_silent, 10 * 60_000, "record", minute=10),
     Sweep(tasks.reveal_seeds, 3_600_000, "record", minute=5),
     Sweep(tasks.sweep_orphans, 6 * 3_600_000, "real", hour=3, minute=17),

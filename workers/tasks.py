@@ -19,9 +19,10 @@ import structlog
 from arq.worker import Function, Retry, func
 
 from app.domain.errors import WorkroomError
-from app.services import frames, tracking, workview
+from app.services import frames, mail, tracking, workview
 from app.services.resources import Resources
 from app.storage.frames import select_frame
+from app.views.mail import composer
 from workers.picture_pool import PictureMissing, PicturePool, PictureProcessDied, PictureUnreadable
 from workers.queue import Queue
 
@@ -191,6 +192,12 @@ async def stop_silent(ctx: Context, key: str = "", source: str = "sweep") -> Non
     await _sweep(ctx, "stop_silent", lambda work: tracking.stop_silent(work.resources))
 
 
+@_task
+async def send_mails(ctx: Context, key: str = "", source: str = "sweep") -> None:
+    """Send the mails that are due, or write them to their folder."""
+    await _sweep(ctx, "send_mails", lambda work: mail.send_due(work.resources, composer(work.resources.settings)))
+
+
 async def find_silent(resources: Resources) -> None:
     """Show which trackers have become silent (rule 2.5). Only the process that holds their sockets knows, so this is
     called there and never queued.
@@ -198,7 +205,7 @@ async def find_silent(resources: Resources) -> None:
     await tracking.find_silent(resources)
 
 
-SWEEPS = (sweep_frames, close_hours, reveal_seeds, stop_silent, erase_blobs, sweep_orphans)
+SWEEPS = (sweep_frames, close_hours, reveal_seeds, stop_silent, erase_blobs, sweep_orphans, send_mails)
 
 
 def functions() -> list[Function]:

@@ -15,7 +15,9 @@ SESSION_MS = 30 * DAY_MS
 SIGN_IN_LINK_MS = 24 * HOUR_MS
 INVITATION_MS = 14 * DAY_MS
 
-_EMAIL = re.compile(r"[^@\s\x00-\x1f]+@[^@\s\x00-\x1f]+\.?[^@\s\x00-\x1f]+")
+# What browsers accept in a field for addresses (HTML, "valid e-mail address"): narrower than RFC 5322, as mail is.
+_LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_EMAIL = re.compile(rf"[a-z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@{_LABEL}(?:\.{_LABEL})*")
 
 
 def checked_email(text: str) -> str:

@@ -19,7 +19,7 @@ from PIL import Image
 
 from app.config import Settings
 from app.domain.errors import Busy
-from app.services import frames, tracking, workview
+from app.services import frames, mail, tracking, workview
 from app.services.clock import ManualClock
 from app.services.resources import Resources
 from app.storage.blobs import Blobs
@@ -72,6 +72,7 @@ def rows(monkeypatch: pytest.MonkeyPatch) -> Rows:
     monkeypatch.setattr(frames, "erase_due_blobs", found.counting("erase_due_blobs"))
     monkeypatch.setattr(workview, "close_due_hours", found.counting("close_due_hours"))
     monkeypatch.setattr(workview, "reveal_due_seeds", found.counting("reveal_due_seeds"))
+    monkeypatch.setattr(mail, "send_due", found.counting("send_due"))
     for name in ("find_silent", "stop_silent"):
         monkeypatch.setattr(tracking, name, found.counting(name))
     return found

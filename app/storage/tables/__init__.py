@@ -1,7 +1,21 @@
 """Tables, once for SQLite and PostgreSQL; one module per noun. The storage and the services import them from here."""
 
-from app.storage.tables.accounts import accounts, links, sessions, tokens
+from app.storage.tables.accounts import accounts, links, recovery_codes, second_factors, sessions, tokens
 from app.storage.tables.columns import metadata
+from app.storage.tables.files import attachments, file_views, stored_files, uploads
+from app.storage.tables.jobs import (
+    blocks,
+    job_invitations,
+    job_versions,
+    jobs,
+    proposals,
+    reports,
+    room_openings,
+)
+from app.storage.tables.mail import mails
+from app.storage.tables.matters import absences, matters
+from app.storage.tables.search import search_erasures, search_heads
+from app.storage.tables.terms import milestones, terms
 from app.storage.tables.workrooms import (
     checkpoints,
     disclosures,
@@ -24,28 +38,45 @@ from app.storage.tables.workview import (
 )
 
 __all__ = [
+    "absences",
     "accounts",
+    "attachments",
+    "blocks",
     "checkpoints",
     "discards",
     "disclosures",
     "entries",
     "erasures",
+    "file_views",
     "frame_views",
     "frames",
-    "from",
-    "here",
     "hours",
+    "job_invitations",
+    "job_versions",
+    "jobs",
     "links",
+    "mails",
+    "matters",
     "members",
     "metadata",
+    "milestones",
+    "proposals",
+    "recovery_codes",
+    "reports",
     "room_heads",
+    "room_openings",
     "rooms",
+    "second_factors",
+    "search_erasures",
+    "search_heads",
     "seeds",
     "segments",
     "sessions",
-    "them",
+    "stored_files",
+    "terms",
     "ticks",
     "time_comments",
     "tokens",
+    "uploads",
     "work_sessions",
 ]
