@@ -35,6 +35,7 @@ class Settings:
     says_per_second_max: int = 20  # a person types one; a script of theirs a few
     agent_messages_per_second_max: int = 200  # a week offline arrives in minutes
     delivery_days: int = 14  # after which a delivery that nobody answered is accepted
+    upload_mib_per_day_max: int = 2048  # by one account in 24 hours: forty files of the largest size
     sign_in_attempts_max: int = 10  # per address and per account in 15 minutes
     open_sign_up: bool = True  # whether strangers may make accounts; invitations always may
     smtp_url: str = ""  # smtp://user:password@host:587 or smtps://…; mails are written to `data`/mail where empty

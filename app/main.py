@@ -10,7 +10,7 @@ import asyncio
 import gc
 import signal
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 
 import structlog
@@ -27,6 +27,8 @@ from starlette.websockets import WebSocket
 from app.config import Settings, SettingsError
 from app.control import serve_control
 from app.domain.errors import NotSignedIn
+from app.domain.live import Appended
+from app.domain.workrooms import RoomInfo
 from app.opening import open_resources
 from app.services import accounts, mail, workview
 from app.services.access import Actor
@@ -88,7 +90,7 @@ async def running_app(settings: Settings, clock: Clock | None = None) -> AsyncIt
 def create_app(resources: Resources, bus: Bus) -> Starlette:
     """Return the application over open resources; needs a running loop."""
     hub = Hub(resources.rooms.get)
-    replay = Replay(resources, hub, workview.with_cells, workview.live_state)
+    replay = Replay(resources, hub, _decorate, workview.live_state)
     Unread(resources, hub)
     agents = Agents()
     bus.subscribe(hub.publish)
@@ -108,6 +110,11 @@ def create_app(resources: Resources, bus: Bus) -> Starlette:
     app.state.agents = agents
     app.state.viewers = Viewers(resources, hub, replay, authenticate_viewer)
     return app
+
+
+async def _decorate(resources: Resources, info: RoomInfo, events: Sequence[Appended]) -> list[Appended]:
+    """Return old entries with the cells and matters that they changed."""
+    return await matters.with_matters(resources, info, await workview.with_cells(resources, info, events))
 
 
 async def authenticate_viewer(resources: Resources, websocket: WebSocket) -> tuple[Actor, str] | None:

@@ -16,7 +16,8 @@ from pathlib import Path
 import structlog
 
 from app.config import Settings, SettingsError
-from app.domain.live import Event
+from app.domain.live import Event, RoomChanged
+from app.services.access import remember_room
 from app.services.checkpoints import refuse_rewound_rooms
 from app.services.clock import Clock, SystemClock
 from app.services.resources import Resources
@@ -46,7 +47,14 @@ async def open_resources(
         url = database_url(settings)
         await asyncio.to_thread(migrate, url)
         signer, released = await asyncio.to_thread(_load_keys, settings)
-        database = await open_database(url, clock, os.urandom, publish)
+
+        def announce(events: Sequence[Event]) -> None:
+            for event in events:
+                if isinstance(event, RoomChanged):  # what is cached of a room is replaced by the commit that changes it
+                    remember_room(resources, event.info)
+            publish(events)
+
+        database = await open_database(url, clock, os.urandom, announce)
         resources = Resources(
             settings=settings,
             database=database,
@@ -55,7 +63,7 @@ async def open_resources(
             random_bytes=os.urandom,
             signer=signer,
             released=released,
-            publish=publish,
+            publish=announce,
             enqueue=_enqueue_nothing,
         )
         try:

@@ -16,6 +16,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from app.domain.bodies.fields import Digest, Instant, Seq
 from app.domain.checkpoint import (
     Checkpoint,
     parse_checkpoint,
@@ -25,7 +26,6 @@ from app.domain.checkpoint import (
     verifier_key,
 )
 from app.domain.errors import ProofError
-from app.domain.events import Digest, Instant, Seq
 from app.domain.merkle import leaf_hash, verify_inclusion
 from app.domain.record import base64url, base64url_bytes
 from app.storage.keys import verify_note

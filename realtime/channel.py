@@ -109,7 +109,7 @@ class Channel:
             entry = event.entry
             if entry.seq in erased:
                 entry = _erased(entry, erased[entry.seq])
-            event = Appended(entry, cells)
+            event = Appended(entry, cells, event.matters)
             self.ring.appendleft(event)
             self._note_told(event)
 
@@ -120,7 +120,7 @@ class Channel:
         for seq in self._told.get((cell.by, cell.segment), ()):
             event = self.ring[seq - self.first]
             cells = tuple(cell if (c.by, c.segment) == (cell.by, cell.segment) else c for c in event.cells)
-            self._put(Appended(event.entry, cells))
+            self._put(Appended(event.entry, cells, event.matters))
         while len(self.cells) > CELLS_KEPT:
             self.cells.pop(next(iter(self.cells)))
         self._snapshots.clear()

@@ -20,6 +20,7 @@ from app.domain.live import (
     CheckpointReleased,
     Event,
     Presence,
+    RoomChanged,
     Seen,
     TrackerChanged,
     Typing,
@@ -123,6 +124,11 @@ class Hub:
                         self._broadcast(channel, event)
                     if isinstance(event, Seen):
                         self._tell_reader(event)
+                case RoomChanged(info=info):
+                    channel = self.channels.get(info.id)
+                    if channel is not None:
+                        channel.room = info
+                        channel.forget_snapshots()
                 case AccountEvent(account=account):
                     self._to_account(account, event)
                 case AccessRevoked(credential=credential):

@@ -113,7 +113,7 @@ def entry_frame(view: str, event: Appended, room: RoomInfo) -> bytes:
 
 def _content(view: str, event: Appended, room: RoomInfo) -> str:
     if view == "timeline":
-        return live.timeline_content(event.entry, room, event.cells)
+        return live.timeline_content(event.entry, room, event.cells, event.matters)
     if view == "workview":
         return live.workview_content(event, room)
     return live.home_content(event, room)

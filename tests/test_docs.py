@@ -18,7 +18,8 @@ import pytest
 from app import cli
 from app.config import Settings, SettingsError, read_settings
 from app.domain import errors, wire
-from app.domain.events import KINDS, REF_REQUIRED, SystemBody
+from app.domain.bodies.fields import SystemBody
+from app.domain.events import KINDS, REF_REQUIRED
 from app.domain.live import CellState
 from app.domain.workrooms import MAY_WRITE
 from app.domain.workview import FrameMark

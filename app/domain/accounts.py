@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from app.domain.errors import Malformed
-from app.domain.timerange import DAY_MS, HOUR_MS
+from app.domain.timerange import DAY_MS, HOUR_MS, MINUTE_MS
 
 NAME_CHARS_MAX = 80
 EMAIL_CHARS_MAX = 254  # RFC 5321 section 4.5.3.1.3
@@ -13,6 +13,11 @@ PASSWORD_CHARS_MIN = 10  # NIST SP 800-63B asks for 8 at least; length counts, c
 PASSWORD_CHARS_MAX = 256  # argon2 hashes any length; this bounds the work of a hostile one
 SESSION_MS = 30 * DAY_MS
 SIGN_IN_LINK_MS = 24 * HOUR_MS
+SIGN_UP_MS = 24 * HOUR_MS
+RECOVERY_MS = HOUR_MS
+ADDRESS_MS = 24 * HOUR_MS
+FACTOR_WAIT_MS = 10 * MINUTE_MS  # from the password to the code
+LINKS_MAILED_MAX = 3  # to one address for one purpose, until they are used or over: nobody's mailbox is flooded
 INVITATION_MS = 14 * DAY_MS
 
 # What browsers accept in a field for addresses (HTML, "valid e-mail address"): narrower than RFC 5322, as mail is.

@@ -56,6 +56,19 @@ class Conflict(WorkroomError):
     sentence = "This id was used before with other contents. Send it under a new id."
 
 
+class OffsetMismatch(Conflict):
+    """A piece of an upload that does not begin where what has arrived ends: at `received`."""
+
+    code = "offset_mismatch"
+
+    def __init__(self, received: int = 0) -> None:
+        super().__init__(field="upload-offset")
+        self.received = received
+
+    def __str__(self) -> str:
+        return f"{self.received} bytes of this upload have arrived. Go on there."
+
+
 class NotFound(WorkroomError):
     """No such thing, or not for this actor: the two look alike on purpose."""
 
@@ -80,9 +93,39 @@ class NotSignedIn(WorkroomError):
     sentence = "Sign in first."
 
 
+class SecondFactorRequired(NotSignedIn):
+    """An operator without a second factor: only the page that sets it up is open. `credential` is whose session it is."""
+
+    code = "second_factor_required"
+    sentence = "An operator signs in with a second factor. Set it up first, in the settings."
+
+    def __init__(self, credential: object = None) -> None:
+        super().__init__()
+        self.credential = credential
+
+
+class WrongCode(WorkroomError):
+    """A code of the second factor that is wrong, too old, or was used before."""
+
+    code = "wrong_code"
+    sentence = "This code is wrong, too old, or was used before. Type the one that your app shows now."
+
+
+class SignUpClosed(WorkroomError):
+    code = "sign_up_closed"
+    sentence = "This server takes no new accounts by itself. Ask its operator, or a client, for an invitation."
+
+
+class StillActive(WorkroomError):
+    """An account that still has work: `rooms` are the titles of its active workrooms."""
+
+    code = "still_active"
+    sentence = "Close your active workrooms first."
+
+
 class WrongPassword(WorkroomError):
     code = "wrong_password"
-    sentence = "E-mail address or password is wrong. Try again, or ask the operator for a sign-in link."
+    sentence = "E-mail address or password is wrong. Try again, or set a new password by mail."
 
 
 class LinkSpent(WorkroomError):
@@ -98,6 +141,29 @@ class AccountExists(WorkroomError):
 class RoomClosed(WorkroomError):
     code = "room_closed"
     sentence = "This workroom is closed. It can be read, but nothing can be added."
+
+
+class AlreadyAnswered(WorkroomError):
+    """A matter that was answered before, or taken back: exactly one answer counts."""
+
+    code = "already_answered"
+
+    def __init__(self, state: str, answered_by: str | None, answer_seq: int | None) -> None:
+        super().__init__(field="ref")
+        self.state = state
+        self.answered_by = answered_by
+        self.answer_seq = answer_seq
+
+    def __str__(self) -> str:
+        said = self.state.replace("_", " ")
+        return f"This was {said} already, by entry {self.answer_seq}. Your answer was not written; see how it stands."
+
+
+class OthersToAnswer(WorkroomError):
+    """Nobody answers their own side's proposal; nobody takes back the other side's."""
+
+    code = "others_to_answer"
+    sentence = "This is not for you to answer: the other side does, and only its own side takes a proposal back."
 
 
 class TooMany(WorkroomError):

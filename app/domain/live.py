@@ -11,7 +11,9 @@ from typing import Any
 
 from msgspec import Struct
 
+from app.domain.matters import Matter
 from app.domain.record import Entry
+from app.domain.workrooms import RoomInfo
 
 
 class CellState(StrEnum):
@@ -61,10 +63,17 @@ class TrackerState(Struct, frozen=True):
 
 
 class Appended(Struct, frozen=True):
-    """An entry was committed; `cells` are the cells that it changed."""
+    """An entry was committed; `cells` and `matters` are those that it changed, as they are now."""
 
     entry: Entry
     cells: tuple[Cell, ...] = ()
+    matters: tuple[Matter, ...] = ()
+
+
+class RoomChanged(Struct, frozen=True):
+    """What every page of a room needs has changed: its state, its time zone, its members."""
+
+    info: RoomInfo
 
 
 class CellChanged(Struct, frozen=True):
@@ -77,6 +86,15 @@ class CellChanged(Struct, frozen=True):
 class TrackerChanged(Struct, frozen=True):
     room: str
     state: TrackerState
+
+
+class PreviewReady(Struct, frozen=True):
+    """The picture of an attached file was made, or cannot be (`ok` is false). `position` counts from 0."""
+
+    room: str
+    seq: int
+    position: int
+    ok: bool = True
 
 
 class Typing(Struct, frozen=True):
@@ -136,8 +154,10 @@ class AccessRevoked(Struct, frozen=True):
 
 Event = (
     Appended
+    | RoomChanged
     | CellChanged
     | TrackerChanged
+    | PreviewReady
     | Typing
     | Presence
     | CheckpointReleased

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from app.domain.errors import Malformed
 
-AMOUNT_MINOR_MAX = 10**13  # a hundred thousand million of a currency with cents: beyond it, it is a typing mistake
+AMOUNT_MINOR_MAX = 10**12  # ten thousand million of most currencies: beyond it, it is a typing mistake
 
 _TWO = (
     "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF CNY COP CRC "

@@ -43,7 +43,7 @@ UNSEARCHED = frozenset(
         "frame",
         "member",
     }
-    | {"receiver", "cid", "time_zone", "currency"}
+    | {"cid", "time_zone", "currency", "pay", "ownership", "medium", "what", "milestone", "asks_release"}
 )
 _MACHINE = re.compile(r"[A-Za-z0-9_-]{43}|\d{4}-\d\d-\d\dT[\d:.]+Z|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _MARKS = (

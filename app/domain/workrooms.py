@@ -1,7 +1,7 @@
 """Workrooms: who stands in one, on which side, and what a side may do.
 
 Rule 1: inside a room an account is a pseudonym (`p1`, `p2`); `sys` is the system.
-Rule 2: `may` is a table; what is not in it is refused.
+Rule 2: `MAY_WRITE` is the table of who may do what; what is not in it is refused.
 """
 
 from __future__ import annotations
@@ -21,6 +21,23 @@ RECORD_FORMAT = 1
 class Side(StrEnum):
     CLIENT = "client"
     FREELANCER = "freelancer"
+    MEDIATOR = "mediator"  # named by both sides; reads while a dispute is open
+
+    @property
+    def other(self) -> Side:
+        """The side that must agree with this one; a mediator has none and gets the client's."""
+        return Side.FREELANCER if self is Side.CLIENT else Side.CLIENT
+
+
+PARTIES = (Side.CLIENT, Side.FREELANCER)  # who must be there for work to happen
+
+
+class RoomState(StrEnum):
+    """Where a workroom stands (rule 1.2)."""
+
+    NEGOTIATING = "negotiating"
+    ACTIVE = "active"
+    CLOSED = "closed"
 
 
 class Member(msgspec.Struct, frozen=True):
@@ -43,6 +60,8 @@ class RoomInfo(msgspec.Struct, frozen=True):
     demo: bool
     opened_at: int
     members: dict[str, Member]
+    state: RoomState = RoomState.NEGOTIATING
+    job: str | None = None
 
     def member_of(self, account: str) -> Member | None:
         """Return the membership of an account, if it has one."""
@@ -53,14 +72,37 @@ class RoomInfo(msgspec.Struct, frozen=True):
         return [m for m in self.members.values() if m.side is side]
 
 
-# Kinds that a person may write, by side. The system's kinds are in nobody's set.
+# Who may do what (section 1): the kinds that a person may write, by side. The system's kinds are in nobody's set.
+_BOTH = frozenset(
+    {
+        "message", "agreement", "correction", "feedback", "availability", "delay", "delay.accepted", "delay.declined",
+        "transcript", "transcript.confirmed", "transcript.contested",
+        "terms.proposed", "terms.accepted", "terms.declined", "terms.withdrawn",
+        "milestone.proposed", "milestone.accepted", "milestone.declined", "milestone.withdrawn",
+        "member.proposed", "member.approved", "member.declined", "member.withdrawn",
+        "disclosure.requested", "disclosure.approved", "disclosure.declined", "handover",
+    }
+)  # fmt: skip
 MAY_WRITE: dict[Side, frozenset[str]] = {
-    Side.CLIENT: frozenset({"message", "correction", "feedback"}),
-    Side.FREELANCER: frozenset({"message", "correction", "feedback", "comment"}),
+    Side.CLIENT: _BOTH | {"work_view.requested", "deliverable.accepted", "deliverable.changes_requested"},
+    Side.FREELANCER: _BOTH | {"comment", "work_view.accepted", "work_view.declined", "deliverable", "status_report"},
+    Side.MEDIATOR: frozenset(),
 }
+NEEDS_TERMS = frozenset(
+    {"deliverable", "status_report", "delay", "milestone.proposed"}
+)  # the work has not begun before
 
 
 WRITTEN_BY_PEOPLE = frozenset[str]().union(*MAY_WRITE.values())  # what counts as unread
+
+
+def refusal_of_state(state: RoomState, kind: str) -> str | None:
+    """Return why a workroom in `state` takes no entry of `kind` from a person, or None."""
+    if state is RoomState.CLOSED:
+        return "This workroom is closed. It can be read, but nothing can be added."
+    if state is RoomState.NEGOTIATING and kind in NEEDS_TERMS:
+        return "Agree on terms first: one side proposes them, the other accepts."
+    return None
 
 
 def may_write(side: Side, kind: str) -> bool:

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.errors import Forbidden, NotFound
 from app.domain.ids import is_room_id
-from app.domain.workrooms import WRITTEN_BY_PEOPLE, Member, RoomInfo, Side, may_write
+from app.domain.workrooms import WRITTEN_BY_PEOPLE, Member, RoomInfo, RoomState, Side, may_write
 from app.services.resources import Resources
 from app.storage.tables import members, rooms
 
@@ -67,6 +67,8 @@ async def read_room_info(connection: AsyncConnection, room: str) -> RoomInfo:
         demo=row.demo,
         opened_at=row.opened_at,
         members={m.by: Member(room, m.account, m.by, Side(m.side), m.name) for m in listed},
+        state=RoomState(row.state),
+        job=row.job,
     )
 
 

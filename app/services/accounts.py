@@ -1,64 +1,72 @@
 """Accounts: who signs in, with what, and what they are signed in with.
 
-Rule 1: passwords are argon2id (RFC 9106), hashed in a thread; a wrong address takes as long as a wrong password.
-Rule 2: every secret is 32 random bytes, given out once; the database holds its SHA-256 (rule 8.1).
-Rule 3: what is revoked is published as AccessRevoked after the commit, so that its sockets close.
-Rule 4: all times here are of the real clock.
+Rule 1: a wrong address takes as long as a wrong password, and looks like one.
+Rule 2: what is revoked is published as AccessRevoked after the commit, so that its sockets close.
+Rule 3: where an account has a second factor, a session begins by waiting for it, and opens nothing until then.
+Rule 4: an operator without a second factor reaches the page that sets it up, and nothing else (rule 8.1); in the demo,
+    whose sign-in links are printed, a banner asks for it instead.
+Rule 5: all times here are of the real clock.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
-from hashlib import sha256
 
 import msgspec
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
 
 from app.domain.accounts import (
+    FACTOR_WAIT_MS,
     NAME_CHARS_MAX,
-    PASSWORD_CHARS_MAX,
     SESSION_MS,
     SIGN_IN_LINK_MS,
     checked_email,
     checked_name,
-    checked_password,
 )
-from app.domain.errors import AccountExists, Busy, LinkSpent, NotFound, NotSignedIn, Unavailable, WrongPassword
+from app.domain.errors import (
+    AccountExists,
+    Busy,
+    LinkSpent,
+    NotFound,
+    NotSignedIn,
+    SecondFactorRequired,
+    Unavailable,
+    WrongPassword,
+)
 from app.domain.ids import id_from_bytes
 from app.domain.live import AccessRevoked
-from app.domain.record import base64url
 from app.domain.timerange import MINUTE_MS
 from app.services.access import Actor
+from app.services.clock import PacedClock
+from app.services.links import SECRET_CHARS_MAX, digest_of, insert_link, new_secret, open_link, take_link
+from app.services.passwords import hash_password, try_password
 from app.services.resources import Resources
 from app.storage import accounts as rows
-from app.storage.accounts import AccountRow, LinkRow, SessionRow, TokenRow
+from app.storage.accounts import AccountRow, SessionRow, TokenRow
 from app.storage.writer import Tx
 
 SESSION_COOKIE = "workroom_session"
-SECRET_BYTES = 32
 SEEN_EVERY_MS = 5 * MINUTE_MS  # how exact "last used" is; a write per request would be waste
 TOKEN_PREFIXES = {"api": "wr_api_", "device": "wr_dev_"}
-SECRET_CHARS_MAX = 80  # longer ones are none of ours
-
-_hasher = PasswordHasher()  # RFC 9106's second recommendation: 64 MiB, 3 passes, 4 lanes; about 60 ms
-_NO_PASSWORD = _hasher.hash("no account has this one")  # verified for unknown addresses (rule 1)
 
 
 class Credential(msgspec.Struct, frozen=True):
-    """What a request is signed in with. `id` is what AccessRevoked names."""
+    """What a request is signed in with. `id` is what AccessRevoked names.
+
+    `lacks_factor`: an operator who has to set up a second factor, and in the demo is only asked to (rule 4).
+    """
 
     id: str
     actor: Actor
+    lacks_factor: bool = False
 
 
 class SignedIn(msgspec.Struct, frozen=True):
-    """A new session: `token` goes into the cookie and is never shown again."""
+    """A new session: `token` goes into the cookie and is never shown again. `awaits_factor`: the code comes next."""
 
     token: str
     credential: Credential
+    awaits_factor: bool = False
 
 
 class Client(msgspec.Struct, frozen=True):
@@ -109,32 +117,6 @@ async def has_password(resources: Resources, actor: Actor) -> bool:
     return row is not None and row.password_hash is not None
 
 
-async def set_password(
-    resources: Resources, actor: Actor, new: str, present: str = "", *, session: str | None = None
-) -> None:
-    """Set the password of one's account; all its other sessions end.
-
-    Raises:
-        Malformed: if the new one is too short or too long.
-        WrongPassword: if there is a present one and it is another.
-        TooMany: after too many attempts.
-    """
-    hashed = await _hash(checked_password(new))
-    async with resources.database.read() as conn:
-        row = await rows.select_account(conn, actor.account)
-    if row is None:
-        raise NotSignedIn()
-    if row.password_hash is not None:
-        keys = (f"password {actor.account}",)
-        await _try_password(resources, keys, row.password_hash, present, WrongPassword(_PRESENT, field="present"))
-
-    async def update(tx: Tx) -> list[str]:
-        await rows.update_password(tx.conn, actor.account, hashed)
-        return await rows.delete_sessions_of(tx.conn, actor.account, but=session)
-
-    _revoked(resources, await resources.database.writer.run(update))
-
-
 async def reset_account(resources: Resources, email: str) -> str:
     """Take password, sessions and older links away from an account whose owner lost them; return a sign-in link.
 
@@ -145,10 +127,10 @@ async def reset_account(resources: Resources, email: str) -> str:
 
     async def update(tx: Tx) -> list[str]:
         await rows.update_password(tx.conn, actor.account, None)
-        await rows.delete_sign_in_links_of(tx.conn, actor.account)
+        await rows.delete_links_of(tx.conn, actor.account, "sign_in", "recovery", "address")
         return await rows.delete_sessions_of(tx.conn, actor.account)
 
-    _revoked(resources, await resources.database.writer.run(update))
+    publish_revoked(resources, await resources.database.writer.run(update))
     return await new_link(resources, actor)
 
 
@@ -167,9 +149,13 @@ async def sign_in(resources: Resources, email: str, password: str, client: Clien
         row = await rows.select_account_by_email(conn, email)
     hashed = row.password_hash if row is not None else None
     keys = (f"address {client.address}", f"account {email[:NAME_CHARS_MAX]}")
-    await _try_password(resources, keys, hashed, password, WrongPassword(field="password"))
+    await try_password(resources, keys, hashed, password, WrongPassword(field="password"))
     assert row is not None, "a password was verified"
-    return await _open_session(resources, row, client)
+
+    async def insert(tx: Tx) -> SignedIn:
+        return await open_session(tx, resources, row, client)
+
+    return await resources.database.writer.run(insert)
 
 
 async def sign_in_with_link(resources: Resources, token: str, client: Client) -> SignedIn:
@@ -178,28 +164,22 @@ async def sign_in_with_link(resources: Resources, token: str, client: Client) ->
     Raises:
         LinkSpent: if it was used before, is older than 24 hours, or never was.
     """
-    now = resources.clock.real_now()
-    digest = digest_of(token)
-    session, secret = new_session(resources, client)
 
-    async def take(tx: Tx) -> AccountRow:
-        link = await rows.select_link(tx.conn, digest, "sign_in")
-        if link is None or link.account is None or not await rows.update_link_used(tx.conn, digest, now):
-            raise LinkSpent()
-        account = await rows.select_account(tx.conn, link.account)
+    async def take(tx: Tx) -> SignedIn:
+        link = await take_link(tx, resources, token, "sign_in")
+        account = await rows.select_account(tx.conn, link.account or "")
         assert account is not None, "the foreign key of a link"
-        await rows.insert_session(tx.conn, msgspec.structs.replace(session, account=account.id), digest_of(secret))
-        return account
+        return await open_session(tx, resources, account, client)
 
-    account = await resources.database.writer.run(take)
-    return SignedIn(secret, Credential(session.id, actor_of(account)))
+    return await resources.database.writer.run(take)
 
 
 async def link_is_open(resources: Resources, token: str) -> bool:
     """Whether a sign-in link can still be used: what its page shows before it is spent."""
-    async with resources.database.read() as conn:
-        link = await rows.select_link(conn, digest_of(token), "sign_in")
-    return link is not None and link.used_at is None and link.expires_at > resources.clock.real_now()
+    with contextlib.suppress(LinkSpent):
+        await open_link(resources, token, "sign_in")
+        return True
+    return False
 
 
 async def sign_out(resources: Resources, credential: Credential) -> None:
@@ -214,7 +194,8 @@ async def credential_of_session(resources: Resources, token: str) -> Credential:
     """Return who holds the cookie with this token; using it prolongs the session.
 
     Raises:
-        NotSignedIn: if there is no such session, or it is over.
+        NotSignedIn: if there is no such session, it is over, or it waits for the second factor.
+        SecondFactorRequired: carrying the credential, if it is an operator's who has to set one up.
     """
     if not token or len(token) > SECRET_CHARS_MAX:
         raise NotSignedIn()
@@ -224,13 +205,18 @@ async def credential_of_session(resources: Resources, token: str) -> Credential:
     if found is None:
         raise NotSignedIn()
     session, account = found
+    if session.awaits_factor:
+        raise NotSignedIn()
     if session.seen_at + SEEN_EVERY_MS < now:
 
         async def seen(tx: Tx) -> None:
             await rows.update_session_seen(tx.conn, session.id, now, now + SESSION_MS)
 
         await _note_use(resources, seen)
-    return Credential(session.id, actor_of(account))
+    credential = Credential(session.id, actor_of(account), account.operator and account.factor_at is None)
+    if credential.lacks_factor and not isinstance(resources.clock, PacedClock):
+        raise SecondFactorRequired(credential)
+    return credential
 
 
 async def credential_of_token(resources: Resources, token: str, purpose: str) -> Credential:
@@ -287,7 +273,18 @@ async def revoke_session(resources: Resources, actor: Actor, session: str) -> No
 
     if not await resources.database.writer.run(delete):
         raise NotFound("There is no such session on your account. It may be over already.")
-    _revoked(resources, [session])
+    publish_revoked(resources, [session])
+
+
+async def end_other_sessions(resources: Resources, credential: Credential) -> int:
+    """End all one's sessions but the one that asks; return how many there were."""
+
+    async def delete(tx: Tx) -> list[str]:
+        return await rows.delete_sessions_of(tx.conn, credential.actor.account, but=credential.id)
+
+    gone = await resources.database.writer.run(delete)
+    publish_revoked(resources, gone)
+    return len(gone)
 
 
 async def tokens_of(resources: Resources, actor: Actor) -> list[TokenRow]:
@@ -319,7 +316,7 @@ async def revoke_token(resources: Resources, actor: Actor, token: str) -> None:
 
     if not await resources.database.writer.run(delete):
         raise NotFound("There is no such token on your account. It may be revoked already.")
-    _revoked(resources, [token])
+    publish_revoked(resources, [token])
 
 
 # One-time links
@@ -332,16 +329,6 @@ async def new_link(resources: Resources, actor: Actor) -> str:
 
 
 # Parts
-
-
-def new_secret(resources: Resources, prefix: str = "") -> str:
-    """Return a secret of 32 random bytes as text."""
-    return prefix + base64url(resources.random_bytes(SECRET_BYTES))
-
-
-def digest_of(secret: str) -> bytes:
-    """Return what the database holds of a secret."""
-    return sha256(secret.encode("utf-8", "replace")).digest()
 
 
 async def insert_token(tx: Tx, resources: Resources, account: str, purpose: str, label: str, secret: str) -> str:
@@ -366,47 +353,26 @@ def actor_of(row: AccountRow) -> Actor:
     return Actor(account=row.id, name=row.name, email=row.email, operator=row.operator)
 
 
-async def _hash(password: str) -> str:
-    return await asyncio.to_thread(_hasher.hash, password)
-
-
-def _verified(hashed: str | None, password: str) -> bool:
-    try:
-        return _hasher.verify(hashed or _NO_PASSWORD, password) and hashed is not None
-    except (VerificationError, InvalidHashError):
-        return False
-
-
-async def _try_password(
-    resources: Resources, keys: Sequence[str], hashed: str | None, password: str, refusal: WrongPassword
-) -> None:
-    """Verify a password, counting failures under `keys`, of which the last is the account."""
-    now = resources.clock.real_now()
-    throttle = resources.throttle
-    for key in keys:
-        throttle.check(key, now)
-    for key in keys:  # counted before the await, so that parallel attempts count too
-        throttle.count(key, now)
-    if len(password) > PASSWORD_CHARS_MAX or not await asyncio.to_thread(_verified, hashed, password):
-        raise refusal
-    *others, own = keys
-    throttle.forget(own)
-    for key in others:  # an attacker with an account of their own does not clear the address by it
-        throttle.uncount(key)
-
-
 async def new_account(
-    resources: Resources, email: str, name: str, password: str | None, *, operator: bool = False
+    resources: Resources,
+    email: str,
+    name: str,
+    password: str | None,
+    *,
+    operator: bool = False,
+    verified: bool = False,
 ) -> AccountRow:
     """Return the row of a new account, checked, its password hashed; nothing is stored yet."""
     email, name = checked_email(email), checked_name(name)
+    now = resources.clock.real_now()
     return AccountRow(
         id=id_from_bytes(resources.random_bytes(16)),
         email=email,
         name=name,
-        password_hash=None if password is None else await _hash(checked_password(password)),
+        password_hash=None if password is None else await hash_password(password),
         operator=operator,
-        created_at=resources.clock.real_now(),
+        created_at=now,
+        verified_at=now if verified else None,
     )
 
 
@@ -432,48 +398,14 @@ def new_session(resources: Resources, client: Client, account: str = "") -> tupl
     return session, new_secret(resources)
 
 
-async def _open_session(resources: Resources, account: AccountRow, client: Client) -> SignedIn:
+async def open_session(tx: Tx, resources: Resources, account: AccountRow, client: Client) -> SignedIn:
+    """Insert a session of an account in a transaction; it waits for the second factor where there is one (rule 3)."""
     session, secret = new_session(resources, client, account.id)
-
-    async def insert(tx: Tx) -> None:
-        await rows.insert_session(tx.conn, session, digest_of(secret))
-
-    await resources.database.writer.run(insert)
-    return SignedIn(secret, Credential(session.id, actor_of(account)))
-
-
-async def insert_link(
-    resources: Resources,
-    purpose: str,
-    lifetime_ms: int,
-    *,
-    account: str | None = None,
-    room: str | None = None,
-    side: str | None = None,
-    invited_by: str | None = None,
-) -> str:
-    """Store a one-time link and return its secret, which is kept as a digest only."""
-    secret = new_secret(resources)
-    now = resources.clock.real_now()
-    link = LinkRow(
-        token_hash=digest_of(secret),
-        purpose=purpose,
-        account=account,
-        room=room,
-        side=side,
-        invited_by=invited_by,
-        label=None,
-        code=None,
-        created_at=now,
-        expires_at=now + lifetime_ms,
-        used_at=None,
-    )
-
-    async def insert(tx: Tx) -> None:
-        await rows.insert_link(tx.conn, link)
-
-    await resources.database.writer.run(insert)
-    return secret
+    if account.factor_at is not None:
+        until = session.created_at + FACTOR_WAIT_MS
+        session = msgspec.structs.replace(session, awaits_factor=True, expires_at=until)
+    await rows.insert_session(tx.conn, session, digest_of(secret))
+    return SignedIn(secret, Credential(session.id, actor_of(account)), session.awaits_factor)
 
 
 async def _note_use(resources: Resources, work: Callable[[Tx], Awaitable[None]]) -> None:
@@ -481,6 +413,7 @@ async def _note_use(resources: Resources, work: Callable[[Tx], Awaitable[None]])
         await resources.database.writer.run(work)
 
 
-def _revoked(resources: Resources, credentials: Sequence[str]) -> None:
+def publish_revoked(resources: Resources, credentials: Sequence[str]) -> None:
+    """Let the sockets of sessions and tokens that ended close."""
     if credentials:
         resources.publish([AccessRevoked(credential) for credential in credentials])

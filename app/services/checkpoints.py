@@ -13,9 +13,10 @@ from collections.abc import Iterable, Sequence
 
 import structlog
 
+from app.domain.bodies.system import RoomRewound
 from app.domain.checkpoint import parse_checkpoint
 from app.domain.errors import Malformed, NotFound, RecordRewound, WorkroomError
-from app.domain.events import RoomRewound, body_of
+from app.domain.events import body_of
 from app.domain.live import Appended, CheckpointReleased, Event
 from app.domain.record import Draft, Entry
 from app.domain.workrooms import SYSTEM

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import msgspec
 
+from app.domain.bodies.system import FrameDeleted, FrameUnreadable
 from app.domain.errors import NotFound
-from app.domain.events import FrameDeleted, FrameUnreadable, body_of
+from app.domain.events import body_of
 from app.domain.ids import checked_uuid
 from app.domain.live import AccountEvent, Cell, CellChanged, FrameDecoded, FrameErased
 from app.domain.record import Draft

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import msgspec
 
-from app.domain.events import HourAmended, HourClosed, HourSegment, body_of
+from app.domain.bodies.system import HourAmended, HourClosed, HourSegment
+from app.domain.events import body_of
 from app.domain.live import Cell, CellState
 from app.domain.record import Draft, canonical
 from app.domain.timerange import HOUR_MS, MINUTE_MS, hour_of_segment, segments_of_hour

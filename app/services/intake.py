@@ -13,6 +13,7 @@ from hashlib import sha256
 
 import msgspec
 
+from app.domain.bodies.system import FrameReplaced, FrameTaken
 from app.domain.errors import (
     Busy,
     Conflict,
@@ -22,7 +23,7 @@ from app.domain.errors import (
     SegmentTaken,
     WorkroomError,
 )
-from app.domain.events import FrameReplaced, FrameTaken, body_of
+from app.domain.events import body_of
 from app.domain.ids import checked_uuid
 from app.domain.live import CellState
 from app.domain.pictures import check_picture

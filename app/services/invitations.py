@@ -1,7 +1,7 @@
 """Invitations: how two people who know each other come to share a workroom (rule 1.1).
 
 Rule 1: an invitation works once, within 14 days; its taker may repeat it, if something failed before they had joined.
-Rule 2: a signed-in account joins by it; a new one signs up by it, and needs no other proof of its address.
+Rule 2: a signed-in account joins by it; a new one signs up by it, and is asked by mail to confirm its address.
 """
 
 from __future__ import annotations
@@ -11,19 +11,18 @@ import msgspec
 from app.domain.accounts import INVITATION_MS
 from app.domain.errors import Conflict, Forbidden, LinkSpent, NotFound
 from app.domain.workrooms import Member, RoomInfo, Side
-from app.services import workrooms
+from app.services import mail, workrooms
 from app.services.access import Actor, room_info
+from app.services.addresses import ask_address
 from app.services.accounts import (
     Client,
-    Credential,
     SignedIn,
     actor_of,
-    digest_of,
     insert_account,
-    insert_link,
     new_account,
-    new_session,
+    open_session,
 )
+from app.services.links import digest_of, insert_link
 from app.services.resources import Resources
 from app.storage import accounts as rows
 from app.storage.accounts import LinkRow
@@ -109,19 +108,18 @@ async def sign_up_with_invitation(
     """
     await _open_invitation(resources, token, None)
     account = await new_account(resources, email, name, password)
-    session, secret = new_session(resources, client, account.id)
     now = resources.clock.real_now()
 
-    async def insert(tx: Tx) -> None:
+    async def insert(tx: Tx) -> SignedIn:
         await insert_account(tx, account)
         if not await rows.update_link_used(tx.conn, digest_of(token), now, account.id):
             raise LinkSpent()
-        await rows.insert_session(tx.conn, session, digest_of(secret))
+        await ask_address(tx, resources, account)
+        return await open_session(tx, resources, account, client)
 
-    await resources.database.writer.run(insert)
-    actor = actor_of(account)
-    member = await accept_invitation(resources, actor, token)
-    return SignedIn(secret, Credential(session.id, actor)), member
+    signed = await resources.database.writer.run(insert)
+    await mail.hint(resources)
+    return signed, await accept_invitation(resources, actor_of(account), token)
 
 
 async def _open_invitation(resources: Resources, token: str, actor: Actor | None) -> LinkRow:

@@ -11,8 +11,8 @@ from typing import Annotated, Any
 
 import msgspec
 
+from app.domain.bodies.fields import NOTE_CHARS_MAX
 from app.domain.errors import Malformed, NotFound
-from app.domain.events import NOTE_CHARS_MAX
 from app.domain.workrooms import Side
 from app.services import accounts, invitations, workrooms
 from app.services.access import Actor, room_info

@@ -15,7 +15,8 @@ from app.domain.accounts import NAME_CHARS_MAX
 from app.domain.errors import NotFound, PairingDenied, PairingExpired, PairingPending, TooMany
 from app.domain.timerange import MINUTE_MS
 from app.services.access import Actor
-from app.services.accounts import TOKEN_PREFIXES, digest_of, insert_token, new_secret
+from app.services.accounts import TOKEN_PREFIXES, insert_token
+from app.services.links import digest_of, new_secret
 from app.services.resources import Resources
 from app.storage import accounts as rows
 from app.storage.accounts import LinkRow

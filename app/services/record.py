@@ -1,35 +1,35 @@
-"""The record of a workroom: append, read, receipt, proof of consistency, what a member has seen.
-
-Rule 1: access, then schema, then the writer: nobody else appends a person's entry.
-Rule 2: what is refused writes nothing and says which field.
-"""
+"""The record of a workroom: read it, prove it, note what was seen. `append` and `submit` come from `writing`."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Sequence
-from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from app.domain.checkpoint import receipt_text
-from app.domain.errors import InvalidBody, NotFound, TooLarge
-from app.domain.events import KINDS, REF_REQUIRED, checked_body
+from app.domain.errors import InvalidBody, NotFound
 from app.domain.live import Seen
+from app.domain.matters import Matter
 from app.domain.merkle import consistency_proof, inclusion_proof
-from app.domain.record import Draft, Entry, disclosure_bytes
-from app.domain.workrooms import WRITTEN_BY_PEOPLE, Member
-from app.services.access import Actor, check_may_write, member_of
+from app.domain.record import Entry, disclosure_bytes
+from app.domain.workrooms import WRITTEN_BY_PEOPLE
+from app.services.access import Actor, member_of
 from app.services.checkpoints import covering_checkpoint
+from app.services.matters import states_of
 from app.services.resources import Resources
-from app.services.segments import append_comment
+from app.services.writing import append, submit
 from app.storage import record as rows
 from app.storage.frames import select_frame_states
 from app.storage.writer import Tx
 
 PAGE_ENTRIES_MAX = 1000
-CID_CHARS_MAX = 64
+
+__all__ = [
+    "EntriesPage", "Later", "append", "consistency", "disclosure", "entry", "last_words", "later", "mark_seen",
+    "notes", "page", "receipt", "submit",
+]  # fmt: skip
 
 
 class EntriesPage(Struct, frozen=True):
@@ -40,83 +40,11 @@ class EntriesPage(Struct, frozen=True):
 
 
 class Later(Struct, frozen=True):
-    """What became of entries, by seq: the state of a frame, and the seqs of the corrections."""
+    """What became of entries, by seq: the state of a frame, the seqs of the corrections, how a matter stands."""
 
     frames: dict[int, str]
     corrections: dict[int, list[int]]
-
-
-def checked_draft(member: Member, kind: str, body: Any, ref: int | None, cid: str | None) -> Draft:
-    """Return the entry that a member wants to append, if role and schema allow it.
-
-    Raises:
-        Forbidden: if the member's side may not write it, whatever its body.
-        UnknownKind, InvalidBody: if it does not fit its kind.
-    """
-    if kind in KINDS:
-        check_may_write(member, kind)
-    checked = checked_body(kind, body)
-    if ref is None and kind in REF_REQUIRED:
-        raise InvalidBody(f"`ref` must name the entry that this `{kind}` is about.", field="ref")
-    if ref is not None and ref < 0:
-        raise InvalidBody("`ref` must name an entry of this workroom.", field="ref")
-    if cid is not None and len(cid) > CID_CHARS_MAX:
-        raise TooLarge("An id may have 64 characters.", field="cid")
-    return Draft(member.room, kind, member.by, checked, ref, cid)
-
-
-def submit(
-    resources: Resources, member: Member, kind: str, body: Any, ref: int | None = None, cid: str | None = None
-) -> asyncio.Future[Entry]:
-    """Queue an entry of a member whose access is known; the future gives it once durable.
-
-    The hot path of the socket: no await before the commit. An entry with a `ref` goes by `append`.
-
-    Raises:
-        WorkroomError: whatever refuses it at once.
-    """
-    draft = checked_draft(member, kind, body, ref, cid)
-    resources.says.take(member.account, resources.clock.real_now())
-    if kind == "comment":  # it changes cells
-        return asyncio.ensure_future(append_comment(resources, draft))
-    return resources.database.writer.submit(draft)
-
-
-async def append(
-    resources: Resources,
-    actor: Actor,
-    room: str,
-    kind: str,
-    body: Any,
-    ref: int | None = None,
-    cid: str | None = None,
-) -> Entry:
-    """Append an entry on behalf of a person; return it once it is durable. A repeat of a `cid` returns the first.
-
-    Raises:
-        NotFound: if the actor is no member.
-        UnknownKind, InvalidBody, Forbidden, Conflict, Busy, Unavailable: see their sentences.
-    """
-    member = await member_of(resources, actor, room)
-    draft = checked_draft(member, kind, body, ref, cid)
-    resources.says.take(member.account, resources.clock.real_now())
-    if kind == "comment":
-        return await append_comment(resources, draft)
-    if ref is None:
-        return await asyncio.shield(resources.database.writer.submit(draft))
-
-    async def work(tx: Tx) -> Entry:
-        if ref >= tx.head(room).size:
-            raise InvalidBody("`ref` must name an entry of this workroom.", field="ref")
-        await tx.flush()
-        target = (await rows.select_entries(tx.conn, room, [ref])).get(ref)
-        if target is not None and kind == "correction" and target.by != member.by:
-            raise InvalidBody("You can correct what you wrote yourself.", field="ref")
-        if draft.cid is not None:
-            return (await tx.append_once(draft))[0]
-        return await tx.append(draft)
-
-    return await resources.database.writer.run(work, rooms=(room,))
+    matters: dict[int, Matter]
 
 
 async def page(
@@ -162,7 +90,7 @@ async def later(resources: Resources, room: str, entries: Sequence[Entry]) -> La
         if written:
             for ref, seq in await rows.select_corrections(connection, room, written):
                 corrections.setdefault(ref, []).append(seq)
-    return Later(frames, corrections)
+    return Later(frames, corrections, await states_of(resources, room, entries))
 
 
 async def notes(resources: Resources, actor: Actor, room: str, seq: int, limit: int) -> list[Entry]:

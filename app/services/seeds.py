@@ -7,7 +7,8 @@ Rule 3: days are of the record's clock; each seed is revealed once its day is ov
 
 from __future__ import annotations
 
-from app.domain.events import SeedCommitment, SeedRevealed, TrackingSeeds, body_of
+from app.domain.bodies.system import SeedCommitment, SeedRevealed, TrackingSeeds
+from app.domain.events import body_of
 from app.domain.record import Draft, base64url
 from app.domain.timerange import DAY_MS, utc_day
 from app.domain.workrooms import SYSTEM, RoomInfo, Side

@@ -7,8 +7,10 @@ Rule 2: functions that take `tx` never commit.
 
 from __future__ import annotations
 
+from app.domain.bodies.fields import EntryBody
+from app.domain.bodies.system import TrackingStopped
 from app.domain.errors import NotFound, NotMember, OutsideSession, UnknownSession
-from app.domain.events import EntryBody, TrackingStopped, body_of
+from app.domain.events import body_of
 from app.domain.ids import checked_uuid
 from app.domain.live import TrackerChanged
 from app.domain.record import Draft, Entry

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import msgspec
 
+from app.domain.bodies.system import TimeDiscarded, TrackingPaused, TrackingResumed, TrackingStopped
 from app.domain.errors import Malformed, OutsideSession, SegmentDeleted, WorkroomError
-from app.domain.events import TimeDiscarded, TrackingPaused, TrackingResumed, TrackingStopped, body_of
+from app.domain.events import body_of
 from app.domain.record import Draft
 from app.domain.timerange import DAY_MS, MINUTE_MS, instant_text, segment_of
 from app.domain.workrooms import SYSTEM, RoomInfo

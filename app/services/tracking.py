@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import msgspec
 
+from app.domain.bodies.system import TrackingStarted, TrackingStopped, WorkViewSwitched
 from app.domain.errors import ClockSkew, Conflict, OutsideSession
-from app.domain.events import TrackingStarted, TrackingStopped, WorkViewSwitched, body_of, check_characters
+from app.domain.events import body_of, check_characters
 from app.domain.ids import checked_uuid
 from app.domain.live import TrackerChanged
 from app.domain.record import Draft, Entry

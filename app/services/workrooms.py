@@ -9,24 +9,39 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from msgspec import Struct, structs
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, select, update
 
-from app.domain.events import EntryBody, MemberJoined, OpenedMember, PolicyAccepted, RoomOpened, body_of
+from app.domain.bodies import system
+from app.domain.bodies.fields import EntryBody
+from app.domain.bodies.system import (
+    HandoverExpired,
+    MemberJoined,
+    OpenedMember,
+    PolicyAccepted,
+    RoomActivated,
+    RoomOpened,
+)  # fmt: skip
+from app.domain.errors import Forbidden, RoomClosed
+from app.domain.events import body_of, check_characters
 from app.domain.ids import id_from_bytes
+from app.domain.live import RoomChanged
+from app.domain.matters import MatterState
 from app.domain.policy import POLICY_VERSION, policy_digest
-from app.domain.record import Draft
+from app.domain.record import Draft, Entry
 from app.domain.workrooms import (
     RECORD_FORMAT,
     SYSTEM,
     WRITTEN_BY_PEOPLE,
     Member,
     RoomInfo,
+    RoomState,
     Side,
     checked_time_zone,
     checked_title,
 )
-from app.services.access import Actor, read_room_info, remember_room
+from app.services.access import Actor, member_of, read_room_info, remember_room
 from app.services.resources import Resources
+from app.storage import matters as matter_rows
 from app.storage.tables import accounts, entries, members, room_heads, rooms
 from app.storage.writer import Tx
 
@@ -51,8 +66,39 @@ async def open_room(
     time_zone: str = "UTC",
     work_view: bool = True,
     demo: bool = False,
+    job: str | None = None,
 ) -> str:
     """Open a workroom for accounts (by id) on both sides, or on one whose other side is invited; return its id.
+
+    `job` is the job that it came from.
+
+    Raises:
+        Malformed: for a title or time zone that cannot be.
+    """
+
+    async def work(tx: Tx) -> RoomInfo:
+        return await open_room_in(
+            tx, resources, client, freelancer, title, time_zone=time_zone, work_view=work_view, demo=demo, job=job
+        )
+
+    info = await resources.database.writer.run(work)
+    remember_room(resources, info)
+    return info.id
+
+
+async def open_room_in(
+    tx: Tx,
+    resources: Resources,
+    client: str | None,
+    freelancer: str | None,
+    title: str,
+    *,
+    time_zone: str = "UTC",
+    work_view: bool = True,
+    demo: bool = False,
+    job: str | None = None,
+) -> RoomInfo:
+    """Open a workroom as a part of a unit of work, whose caller remembers the room after the commit.
 
     Raises:
         Malformed: for a title or time zone that cannot be.
@@ -74,22 +120,17 @@ async def open_room(
         members=[OpenedMember(f"p{n}", side.value) for n, (_, side) in enumerate(joining, start=1)],
         demo=demo,
     )
-
-    async def work(tx: Tx) -> RoomInfo:
-        await tx.conn.execute(
-            insert(rooms).values(
-                id=room, title=title, time_zone=time_zone, work_view=work_view, demo=demo, opened_at=tx.now
-            )
+    await tx.conn.execute(
+        insert(rooms).values(
+            id=room, title=title, time_zone=time_zone, work_view=work_view, demo=demo, opened_at=tx.now, job=job
         )
-        await tx.open_record(room)
-        await _append_event(tx, room, opened)
-        info = RoomInfo(room, title, time_zone, work_view, demo, tx.now, {})
-        for account, side in joining:
-            info = await _join(tx, info, account, side)
-        return info
-
-    remember_room(resources, await resources.database.writer.run(work))
-    return room
+    )
+    await tx.open_record(room)
+    await _append_event(tx, room, opened)
+    info = RoomInfo(room, title, time_zone, work_view, demo, tx.now, {}, job=job)
+    for account, side in joining:
+        info = await _join(tx, info, account, side)
+    return info
 
 
 async def join(resources: Resources, account: str, room: str, side: Side) -> Member:
@@ -110,6 +151,67 @@ async def join(resources: Resources, account: str, room: str, side: Side) -> Mem
     member = info.member_of(account)
     assert member is not None
     return member
+
+
+async def activate(tx: Tx, info: RoomInfo) -> RoomInfo:
+    """Begin the work in a room that was negotiating, in the transaction that accepts its first terms."""
+    if info.state is not RoomState.NEGOTIATING:
+        return info
+    await _append_event(tx, info.id, RoomActivated())
+    return await change_room(tx, structs.replace(info, state=RoomState.ACTIVE))
+
+
+async def change_room(tx: Tx, info: RoomInfo) -> RoomInfo:
+    """Store what changed about a room, and tell everybody who keeps it."""
+    await tx.conn.execute(
+        update(rooms)
+        .where(rooms.c.id == info.id)
+        .values(state=info.state.value, time_zone=info.time_zone, work_view=info.work_view)
+    )
+    tx.after_commit(RoomChanged(info))
+    return info
+
+
+async def close_room(resources: Resources, actor: Actor, room: str, reason: str | None = None) -> Entry:
+    """Close a workroom (rule 1.2): it can be read, nobody adds anything. What waits for an answer lapses, and secrets
+    that nobody looked at are erased.
+
+    Raises:
+        NotFound: if the actor is no member.
+        Forbidden: for a mediator.
+        RoomClosed: if it is closed already.
+        InvalidBody: if the reason cannot be stored.
+    """
+    member = await member_of(resources, actor, room)
+    if member.side is Side.MEDIATOR:
+        raise Forbidden("A workroom is closed by one of its two sides.")
+    kind, body = body_of(system.RoomClosed(member.by, reason or None))
+    check_characters(reason or "", "reason")
+
+    async def work(tx: Tx) -> Entry:
+        info = await read_room_info(tx.conn, room)
+        if info.state is RoomState.CLOSED:
+            raise RoomClosed()
+        waiting = await matter_rows.select_open_in_room(tx.conn, room)
+        for matter, _ in waiting:
+            if matter.kind == "handover":
+                expired, label = body_of(HandoverExpired(matter.title))
+                gone = await tx.append(Draft(room, expired, SYSTEM, label, matter.seq))
+                await tx.erase(room, matter.seq, gone.seq)
+        entry = await tx.append(Draft(room, kind, SYSTEM, body))
+        lapsed = [
+            structs.replace(
+                matter, state=MatterState.EXPIRED, answer_seq=entry.seq, answered_by=SYSTEM, answered_at=entry.at
+            )
+            for matter, _ in waiting
+        ]
+        await matter_rows.update_lapsed(tx.conn, room, entry.seq, entry.at)
+        tx.publish_with(entry, matters=lapsed)
+        tx.close_record(room)
+        await change_room(tx, structs.replace(info, state=RoomState.CLOSED))
+        return entry
+
+    return await resources.database.writer.run(work, rooms=(room,))
 
 
 _unread = (
@@ -159,7 +261,15 @@ async def my_rooms(resources: Resources, actor: Actor) -> list[RoomSummary]:
     summaries = []
     for row in listed:
         info = RoomInfo(
-            row.id, row.title, row.time_zone, row.work_view, row.demo, row.opened_at, by_room.get(row.id, {})
+            row.id,
+            row.title,
+            row.time_zone,
+            row.work_view,
+            row.demo,
+            row.opened_at,
+            by_room.get(row.id, {}),
+            RoomState(row.state),
+            row.job,
         )
         member = info.member_of(actor.account)
         assert member is not None

@@ -21,10 +21,13 @@ from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from app.domain.errors import Busy, Conflict, NotFound, TooLarge, Unavailable, WorkroomError
+from app.domain.errors import Busy, Conflict, NotFound, RoomClosed, TooLarge, Unavailable, WorkroomError
 from app.domain.live import Appended, Cell, Event
+from app.domain.matters import Matter
 from app.domain.merkle import HASH_BYTES, append_peak, leaf_hash, root_of_peaks
 from app.domain.record import BODY_BYTES_MAX, Body, Draft, Entry, canonical, commitment, disclosure_bytes, leaf_bytes
+from app.domain.workrooms import WRITTEN_BY_PEOPLE
+from app.storage.search import forget
 from app.storage.tables import disclosures, entries, erasures, room_heads
 
 QUEUED_MAX = 20_000  # units; at 3,000 a second this is seven seconds of waiting, more would only time out
@@ -47,11 +50,12 @@ class Clock(Protocol):
 
 
 class Head(msgspec.Struct, frozen=True):
-    """The end of a room's record: size, compact range, time of the last entry."""
+    """The end of a room's record: size, compact range, time of the last entry, and whether the room is closed."""
 
     size: int
     peaks: tuple[bytes, ...]
     at: int
+    closed: bool = False
 
 
 class _Unit:
@@ -77,9 +81,15 @@ _insert_disclosures = insert(disclosures)
 _update_heads = (
     update(room_heads)
     .where(room_heads.c.room == bindparam("_room"))
-    .values(size=bindparam("_size"), root=bindparam("_root"), peaks=bindparam("_peaks"), at=bindparam("_at"))
+    .values(
+        size=bindparam("_size"),
+        root=bindparam("_root"),
+        peaks=bindparam("_peaks"),
+        at=bindparam("_at"),
+        closed=bindparam("_closed"),
+    )
 )
-_select_heads = select(room_heads.c.room, room_heads.c.size, room_heads.c.peaks, room_heads.c.at)
+_select_heads = select(room_heads.c.room, room_heads.c.size, room_heads.c.peaks, room_heads.c.at, room_heads.c.closed)
 _select_cids = (
     select(
         entries.c.room,
@@ -110,7 +120,7 @@ class Tx:
         self._entry_rows: list[dict[str, Any]] = []
         self._disclosure_rows: list[dict[str, Any]] = []
         self._events: list[Event] = []
-        self._cells: dict[tuple[str, int], tuple[Cell, ...]] = {}
+        self._told: dict[tuple[str, int], tuple[tuple[Cell, ...], tuple[Matter, ...]]] = {}
 
     async def append(self, draft: Draft) -> Entry:
         """Append an entry; its room must be among the unit's rooms.
@@ -126,19 +136,31 @@ class Tx:
         Raises:
             Conflict: if the `cid` was used with other contents.
         """
+        known = await self.find(draft)
+        return (self._append(draft), True) if known is None else (known, False)
+
+    async def find(self, draft: Draft) -> Entry | None:
+        """Return the entry that was appended with the same `cid` before.
+
+        Raises:
+            Conflict: if the `cid` was used with other contents.
+        """
         await self.flush()
-        known = await self._find_cids([draft])
-        found = known.get((draft.room, draft.by, draft.cid or ""))
-        if found is not None:
-            return _same(found, draft), False
-        return self._append(draft), True
+        found = (await self._find_cids([draft])).get((draft.room, draft.by, draft.cid or ""))
+        return None if found is None else _same(found, draft)
 
     async def erase(self, room: str, seq: int, tombstone: int) -> None:
         """Erase salt and body of an entry; `tombstone` is the seq of the entry that says so. The leaf stays."""
         await self.flush()
+        await forget(self, room, seq)
         await self.conn.execute(delete(disclosures).where(disclosures.c.room == room, disclosures.c.seq == seq))
         await self.conn.execute(insert(erasures).values(room=room, seq=seq, tombstone=tombstone))
         self._writer.has_erased = True
+
+    def close_record(self, room: str) -> None:
+        """Take no more entries of people from now on."""
+        self._heads[room] = msgspec.structs.replace(self.head(room), closed=True)
+        self._changed.add(room)
 
     async def open_record(self, room: str) -> None:
         """Begin the record of a new room."""
@@ -150,9 +172,10 @@ class Tx:
         """Publish an event once this commit is durable."""
         self._events.append(event)
 
-    def publish_with(self, entry: Entry, cells: Iterable[Cell]) -> None:
-        """Say which cells an appended entry changed, so that viewers get them with it."""
-        self._cells[entry.room, entry.seq] = tuple(cells)
+    def publish_with(self, entry: Entry, cells: Iterable[Cell] = (), matters: Iterable[Matter] = ()) -> None:
+        """Say which cells and matters an appended entry changed, so that viewers get them with it."""
+        told_cells, told_matters = self._told.get((entry.room, entry.seq), ((), ()))
+        self._told[entry.room, entry.seq] = ((*told_cells, *cells), (*told_matters, *matters))
 
     def head(self, room: str) -> Head:
         """Return the head of one of the unit's rooms, with what was appended so far."""
@@ -174,6 +197,8 @@ class Tx:
         refusal = self._writer.refused_rooms.get(draft.room)
         if refusal is not None:
             raise refusal
+        if head.closed and draft.kind in WRITTEN_BY_PEOPLE:
+            raise RoomClosed()
         seq, at = head.size, max(self.now, head.at)
         body = canonical(draft.body)
         if len(body) > BODY_BYTES_MAX:
@@ -196,7 +221,7 @@ class Tx:
             }
         )
         self._disclosure_rows.append({"room": draft.room, "seq": seq, "salt": salt, "body": body})
-        self._heads[draft.room] = Head(seq + 1, append_peak(head.peaks, seq, hashed), at)
+        self._heads[draft.room] = Head(seq + 1, append_peak(head.peaks, seq, hashed), at, head.closed)
         self._changed.add(draft.room)
         entry = Entry(draft.room, seq, draft.kind, draft.by, at, draft.body, draft.ref, draft.cid)
         self._events.append(Appended(entry))
@@ -226,6 +251,7 @@ class Tx:
                         "_root": root_of_peaks(head.peaks),
                         "_peaks": b"".join(head.peaks),
                         "_at": head.at,
+                        "_closed": head.closed,
                     }
                     for room in sorted(self._changed)
                     for head in (self._heads[room],)
@@ -234,7 +260,7 @@ class Tx:
 
     def _published(self) -> list[Event]:
         return [
-            Appended(event.entry, self._cells.get((event.entry.room, event.entry.seq), ()))
+            Appended(event.entry, *self._told.get((event.entry.room, event.entry.seq), ()))
             if isinstance(event, Appended)
             else event
             for event in self._events
@@ -400,7 +426,7 @@ class Writer:
         query = _select_heads.where(room_heads.c.room.in_(missing)).order_by(room_heads.c.room)
         for row in await tx.conn.execute(query.with_for_update() if self._shared else query):
             peaks = tuple(row.peaks[i : i + HASH_BYTES] for i in range(0, len(row.peaks), HASH_BYTES))
-            tx._heads[row.room] = Head(row.size, peaks, row.at)
+            tx._heads[row.room] = Head(row.size, peaks, row.at, row.closed)
 
     def _remember(self, tx: Tx) -> None:
         if self._shared:
@@ -434,7 +460,7 @@ def _same(found: tuple[Entry, Body | None], draft: Draft) -> Entry:
 async def _run_in_savepoint(tx: Tx, unit: _Unit) -> Any:
     await tx.flush()
     heads, changed = dict(tx._heads), set(tx._changed)
-    events, cells = len(tx._events), dict(tx._cells)
+    events, told = len(tx._events), dict(tx._told)
     assert unit.work is not None
     try:
         async with tx.conn.begin_nested():
@@ -442,7 +468,7 @@ async def _run_in_savepoint(tx: Tx, unit: _Unit) -> Any:
             await tx.flush()
             return result
     except BaseException as error:
-        tx._heads, tx._changed, tx._cells = heads, changed, cells
+        tx._heads, tx._changed, tx._told = heads, changed, told
         tx._entry_rows.clear()
         tx._disclosure_rows.clear()
         del tx._events[events:]

@@ -27,13 +27,16 @@ from app.domain.live import (
     TrackerState,
     Typing,
 )
+from app.domain.matters import Matter
 from app.domain.record import Entry
-from app.domain.workrooms import RoomInfo
+from app.domain.workrooms import WRITTEN_BY_PEOPLE, RoomInfo
 from app.views.cells import cell_html, total_of_body
-from app.views.entries import PEOPLES_KINDS, correction_mark, entry_row, sentence
+from app.views.entries import correction_mark, entry_row
+from app.views.matters import state_html
 from app.views.presence import last_html, proof_html, seen_html, typing_html, who_html
 from app.views.rendering import macro
 from app.views.rows import FATES, TILE_OF, first_name
+from app.views.sentences import sentence
 from app.views.trackers import now_html, tracker_html
 
 HOUR_KINDS = ("hour.closed", "hour.amended")
@@ -71,13 +74,22 @@ def _correction_content(entry: Entry, room: RoomInfo) -> str:
     return _upsert(f"e-{room.id}-{entry.ref}>.c", correction_mark(room.id, entry.seq))
 
 
-def timeline_content(entry: Entry, room: RoomInfo, cells: Sequence[Cell] = ()) -> str:
+def _matter_content(matter: Matter, room: RoomInfo) -> str:
+    return _partial(f"s-{room.id}-{matter.seq}", state_html(matter, room), "outerMorph")
+
+
+def timeline_content(entry: Entry, room: RoomInfo, cells: Sequence[Cell] = (), matters: Sequence[Matter] = ()) -> str:
     """Return the row of an entry, and what it changes about the row that it refers to.
 
-    `cells` are those that it changed, as they are now: a frame of a replay may have its thumbnail already.
+    `cells` and `matters` are those that it changed, as they are now: a frame of a replay may have its thumbnail
+    already, a proposal its answer.
     """
     fate = next((TILE_OF.get(cell.state) for cell in cells if cell.frame_seq == entry.seq), None)
-    row = f'<hx-upsert hx-target="#log-{room.id}" key="data-seq" sort>{entry_row(entry, room, fate)}</hx-upsert>'
+    own = next((matter for matter in matters if matter.seq == entry.seq), None)
+    row = (
+        f'<hx-upsert hx-target="#log-{room.id}" key="data-seq" sort>{entry_row(entry, room, fate, (), own)}</hx-upsert>'
+    )
+    row += "".join(_matter_content(matter, room) for matter in matters if matter is not own)
     row += _correction_content(entry, room)
     if entry.kind in HOUR_KINDS:
         row += _tiles_of_hour(cells, room)
@@ -101,8 +113,11 @@ def workview_content(event: Appended, room: RoomInfo) -> str:
         hour = entry.body["hour"]
         target = f"hour-{room.id}-{entry.body['member']}-{hour}"
         parts.append(_partial(target, total_of_body(room.id, entry.body), "outerMorph"))
-    if entry.kind in PEOPLES_KINDS:
-        parts.append(f'<hx-upsert hx-target="#chat-{room.id}" key="data-seq" sort>{entry_row(entry, room)}</hx-upsert>')
+    if entry.kind in WRITTEN_BY_PEOPLE:
+        own = next((matter for matter in event.matters if matter.seq == entry.seq), None)
+        row = entry_row(entry, room, None, (), own)
+        parts.append(f'<hx-upsert hx-target="#chat-{room.id}" key="data-seq" sort>{row}</hx-upsert>')
+        parts += [_matter_content(matter, room) for matter in event.matters if matter is not own]
         parts.append(_correction_content(entry, room))
     return "".join(parts)
 
@@ -110,7 +125,7 @@ def workview_content(event: Appended, room: RoomInfo) -> str:
 def home_content(event: Appended, room: RoomInfo) -> str:
     """Return the last words of a room for the list of rooms; "" for events."""
     entry = event.entry
-    if entry.kind not in PEOPLES_KINDS:
+    if entry.kind not in WRITTEN_BY_PEOPLE:
         return ""
     said = last_html(sentence(entry, room), entry.at, room.time_zone)
     return _partial(f"last-{room.id}", f'<span data-by="{entry.by}" data-seq="{entry.seq}">{said}</span>')

@@ -87,6 +87,7 @@ class Row:
         "initials",
         "kind",
         "marks",
+        "matter",
         "name",
         "ref",
         "room",
@@ -95,7 +96,14 @@ class Row:
         "time",
     )
 
-    def __init__(self, entry: Entry, room: RoomInfo, fate: str | None, marks: tuple[Markup, ...]) -> None:
+    def __init__(
+        self,
+        entry: Entry,
+        room: RoomInfo,
+        fate: str | None,
+        marks: tuple[Markup, ...],
+        matter: Markup | str = "",
+    ) -> None:
         self._entry, self._room = entry, room
         self.room, self.seq, self.kind, self.by = entry.room, entry.seq, entry.kind, entry.by
         self.body, self.ref, self.cid, self.erased = entry.body, entry.ref, entry.cid, entry.erased
@@ -106,6 +114,7 @@ class Row:
         self.time = when(entry.at, room.time_zone)
         self.fate = fate or ("stored" if entry.body is not None else "erased")
         self.marks = marks
+        self.matter = matter
 
     @property
     def text(self) -> Markup:

@@ -13,9 +13,9 @@ from app.domain.policy import POLICY_TEXT, POLICY_VERSION, policy_digest
 from app.domain.record import Entry
 from app.domain.workrooms import RoomInfo
 from app.services import record, workrooms, workview
-from app.views.entries import sentence
 from app.views.presence import last_html, who_html
 from app.views.rendering import page
+from app.views.sentences import sentence
 from app.views.trackers import now_html
 from app.web.middleware import actor_of, resources_of
 from app.web.parts import others

@@ -22,13 +22,13 @@ from app.domain.checkpoint import parse_checkpoint
 from app.domain.errors import NotFound, WorkroomError
 from app.domain.record import Entry
 from app.domain.timerange import local_day
-from app.domain.workrooms import RoomInfo, Side
+from app.domain.workrooms import PARTIES, WRITTEN_BY_PEOPLE, RoomInfo, Side
 from app.services import invitations, record, workview
 from app.services.checkpoints import latest_checkpoint
 from app.services.reading import seen_by
 from app.services.resources import Resources
 from app.services.workrooms import RoomSummary
-from app.views.entries import PEOPLES_KINDS, entry_row, entry_rows
+from app.views.entries import entry_row, entry_rows
 from app.views.presence import proof_html, seen_html
 from app.views.rendering import day_text, page
 from app.web.errors import error_response, status_of, wants_json
@@ -63,7 +63,7 @@ async def shown_rows(
 ) -> list[ShownRow]:
     """Return the rows of a page with its day lines and, for `summary`, the line above the first unread entry."""
     later = await record.later(resources, room.id, entries)
-    rows = entry_rows(entries, room, later.frames, later.corrections)
+    rows = entry_rows(entries, room, later.frames, later.corrections, later.matters)
     zone = ZoneInfo(room.time_zone)
     made, last_day, told = [], None, summary is None or summary.unread == 0
     for entry, html in zip(entries, rows, strict=True):
@@ -77,7 +77,7 @@ async def shown_rows(
 
 
 def _is_news(entry: Entry, summary: RoomSummary) -> bool:
-    return entry.seq > summary.seen and entry.by != summary.member.by and entry.kind in PEOPLES_KINDS
+    return entry.seq > summary.seen and entry.by != summary.member.by and entry.kind in WRITTEN_BY_PEOPLE
 
 
 async def show_room(request: Request) -> Response:
@@ -106,7 +106,7 @@ async def _room_html(request: Request, looking: Looking, draft: Draft | None = N
         "at_end": at_end,
         "seen": summary.seen,
         "seen_marks": [seen_html(room, by, seen.get(by, -1)) for by in room.members],
-        "invite": not all(room.on_side(side) for side in Side),
+        "invite": not all(room.on_side(side) for side in PARTIES),
         "week": week,
         "proof": proof_html(room.id, parse_checkpoint(note).size, note.decode()),
     }
@@ -222,7 +222,7 @@ async def download_disclosure(request: Request) -> Response:
 async def make_invitation(request: Request) -> Response:
     """`POST /rooms/<room>/invitations`: a link for the side that nobody stands on; it is shown once."""
     looking = await looking_at(request)
-    side = next((side for side in Side if not looking.room.on_side(side)), Side.FREELANCER)
+    side = next((side for side in PARTIES if not looking.room.on_side(side)), Side.FREELANCER)
     link = await invitations.invite(looking.resources, looking.actor, looking.room.id, side)
     html = page("invited.html", request=request, actor=looking.actor, room=looking.room, side=side, link=link)
     return HTMLResponse(html, headers={"cache-control": "no-store"})

@@ -32,11 +32,11 @@ from app.domain.timerange import (
     segment_of,
     segment_start,
 )
-from app.domain.workrooms import RoomInfo, Side, checked_time_zone
+from app.domain.workrooms import WRITTEN_BY_PEOPLE, RoomInfo, Side, checked_time_zone
 from app.services import frames, record, workview
 from app.services.workview import DayView, HourView
 from app.views.cells import MARKS, WORDS, cells_html, total_html
-from app.views.entries import PEOPLES_KINDS, entry_rows
+from app.views.entries import entry_rows
 from app.views.rendering import page
 from app.views.rows import first_name
 from app.web.parts import Looking, composer_context, looking_at, my_rooms, room_context
@@ -204,13 +204,13 @@ def _pixels(milliseconds: int) -> int:
 
 async def _chat(looking: Looking) -> list[Markup]:
     found = await record.page(looking.resources, looking.actor, looking.room.id, limit=CHAT_SEARCHED)
-    said = [entry for entry in found.entries if entry.kind in PEOPLES_KINDS]
+    said = [entry for entry in found.entries if entry.kind in WRITTEN_BY_PEOPLE]
     return await _said_rows(looking, said[-CHAT_SHOWN:])
 
 
 async def _said_rows(looking: Looking, said: list[Entry]) -> list[Markup]:
     later = await record.later(looking.resources, looking.room.id, said)
-    return entry_rows(said, looking.room, corrections=later.corrections)
+    return entry_rows(said, looking.room, corrections=later.corrections, matters=later.matters)
 
 
 # One frame
@@ -333,7 +333,7 @@ async def _said_meanwhile(looking: Looking, entry: Entry, segment: int) -> list[
         limit=2 * FRAME_CHAT_AMONG,
     )
     said = [
-        e for e in found.entries if e.kind in PEOPLES_KINDS and segment_of(e.at) == segment and not _is_note(e, entry)
+        e for e in found.entries if e.kind in WRITTEN_BY_PEOPLE and segment_of(e.at) == segment and not _is_note(e, entry)
     ]
     return await _said_rows(looking, said)
 

@@ -16,7 +16,8 @@ import pytest
 from sqlalchemy import insert, select, update
 
 from app.config import Settings
-from app.domain.events import FrameDeleted, FrameTaken, body_of
+from app.domain.bodies.system import FrameDeleted, FrameTaken
+from app.domain.events import body_of
 from app.domain.merkle import append_peak, leaf_hash, root_of_peaks
 from app.domain.record import Draft, base64url, canonical, commitment, disclosure_bytes, leaf_bytes
 from app.domain.timerange import instant_text

@@ -26,9 +26,10 @@ from app.domain.live import (
 from app.domain.record import Entry
 from app.views import live, text
 from app.views.cells import WORDS, cell_html, cells_html
-from app.views.entries import entry_json, entry_row, entry_rows, sentence
+from app.views.entries import entry_json, entry_row, entry_rows
 from app.views.presence import who_html
 from app.views.samples import FREELANCER, ROOM, SAMPLE_ENTRIES, SAMPLE_ROOM, sample_cells, sample_trackers
+from app.views.sentences import sentence
 from app.views.trackers import tracker_html
 from app.web.patterns import patterns_html
 

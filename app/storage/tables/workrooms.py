@@ -6,7 +6,18 @@ Rule 2: everything that can be erased lies in `disclosures`, apart from its entr
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, LargeBinary, String, Table, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    String,
+    Table,
+    UniqueConstraint,
+    false,
+)
 
 from app.storage.tables.columns import instant, metadata
 
@@ -18,6 +29,8 @@ rooms = Table(
     Column("time_zone", String(60), nullable=False),
     Column("work_view", Boolean, nullable=False),
     Column("demo", Boolean, nullable=False),
+    Column("state", String(12), nullable=False, server_default="negotiating"),
+    Column("job", String(26), nullable=True, index=True),  # the job that it came from
     instant("opened_at"),
 )
 
@@ -76,6 +89,7 @@ room_heads = Table(
     Column("root", LargeBinary(32), nullable=False),
     Column("peaks", LargeBinary, nullable=False),  # the compact range, 32 bytes each
     instant("at"),  # of the last entry: time never goes back within a room
+    Column("closed", Boolean, nullable=False, server_default=false()),  # people add nothing more
 )
 
 checkpoints = Table(
