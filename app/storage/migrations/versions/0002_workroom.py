@@ -4,6 +4,7 @@ from alembic import context, op
 from alembic.autogenerate import produce_migrations
 from alembic.operations.ops import AddColumnOp, MigrateOperation, OpContainer
 
+from app.storage.search_index import SEARCH
 from app.storage.tables import metadata
 
 revision = "0002"
@@ -24,3 +25,5 @@ def upgrade() -> None:
     found = produce_migrations(context.get_context(), metadata).upgrade_ops
     assert found is not None
     _apply(found)
+    for statement in SEARCH[op.get_bind().dialect.name]:
+        op.execute(statement)
