@@ -30,7 +30,7 @@ from app.domain.errors import NotSignedIn
 from app.domain.live import Appended
 from app.domain.workrooms import RoomInfo
 from app.opening import open_resources
-from app.services import accounts, mail, workview
+from app.services import accounts, mail, matters, workview
 from app.services.access import Actor
 from app.services.checkpoints import CheckpointTask
 from app.services.clock import Clock
