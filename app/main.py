@@ -34,6 +34,7 @@ from app.services import accounts, mail, matters, workview
 from app.services.access import Actor
 from app.services.checkpoints import CheckpointTask
 from app.services.clock import Clock
+from app.services.indexing import IndexTask
 from app.services.resources import Resources
 from app.web.errors import on_http_exception
 from app.web.middleware import Edge
@@ -74,6 +75,9 @@ async def running_app(settings: Settings, clock: Clock | None = None) -> AsyncIt
         checkpoints = CheckpointTask(resources)
         bus.subscribe(checkpoints.note)
         signing = asyncio.create_task(checkpoints.run(), name="checkpoints")
+        index = IndexTask(resources)
+        bus.subscribe(index.note)
+        indexing = asyncio.create_task(index.run(), name="index")
         try:
             async with (
                 serve_control(resources, settings.data / "control.sock"),
@@ -83,6 +87,8 @@ async def running_app(settings: Settings, clock: Clock | None = None) -> AsyncIt
                 yield app
                 await drain(app)
         finally:
+            index.stop()
+            await indexing
             checkpoints.stop()
             await signing
 

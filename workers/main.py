@@ -66,6 +66,7 @@ SWEEPS = (
     Sweep(tasks.send_mails, 2_000, "real", second=45),
     Sweep(tasks.stop_silent, 10 * 60_000, "record", minute=10),
     Sweep(tasks.reveal_seeds, 3_600_000, "record", minute=5),
+    Sweep(tasks.index_entries, 60_000, "real", second=50),
     Sweep(tasks.sweep_orphans, 6 * 3_600_000, "real", hour=3, minute=17),
 )
 SILENCE_SECONDS = 5.0  # silence shows 90 s after the last word

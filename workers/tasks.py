@@ -19,7 +19,7 @@ import structlog
 from arq.worker import Function, Retry, func
 
 from app.domain.errors import WorkroomError
-from app.services import frames, mail, tracking, workview
+from app.services import frames, indexing, mail, tracking, workview
 from app.services.resources import Resources
 from app.storage.frames import select_frame
 from app.views.mail import composer
@@ -198,6 +198,17 @@ async def send_mails(ctx: Context, key: str = "", source: str = "sweep") -> None
     await _sweep(ctx, "send_mails", lambda work: mail.send_due(work.resources, composer(work.resources.settings)))
 
 
+@_task
+async def index_entries(ctx: Context, key: str = "", source: str = "sweep") -> None:
+    """Index what the server could not, and destroy the words of what was erased."""
+
+    async def act(work: Work) -> None:
+        await indexing.index_missed(work.resources)
+        await indexing.destroy_forgotten(work.resources)
+
+    await _sweep(ctx, "index_entries", act)
+
+
 async def find_silent(resources: Resources) -> None:
     """Show which trackers have become silent (rule 2.5). Only the process that holds their sockets knows, so this is
     called there and never queued.
@@ -205,7 +216,7 @@ async def find_silent(resources: Resources) -> None:
     await tracking.find_silent(resources)
 
 
-SWEEPS = (sweep_frames, close_hours, reveal_seeds, stop_silent, erase_blobs, sweep_orphans, send_mails)
+SWEEPS = (sweep_frames, close_hours, reveal_seeds, stop_silent, erase_blobs, sweep_orphans, send_mails, index_entries)
 
 
 def functions() -> list[Function]:

@@ -65,11 +65,11 @@ class IndexTask:
             started = loop.time()
             try:
                 behind = await index_round(self._resources, batch)
+                is_busy = loop.time() - started > BUSY_SECONDS or not behind
             except WorkroomError as error:  # the disk is full, say: try again in the next round
                 log.warning("indexing postponed", code=error.code)
-                behind = batch
+                behind, is_busy = batch, True
             self._changed.update(dict.fromkeys(behind))
-            is_busy = loop.time() - started > BUSY_SECONDS or not behind
 
     def stop(self) -> None:
         self._stopping.set()

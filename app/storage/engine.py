@@ -14,7 +14,7 @@ from typing import Any, Literal
 from sqlalchemy import event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from app.storage.writer import Clock, Publish, RandomBytes, Writer
 
@@ -46,6 +46,16 @@ class Database:
         """Give a connection that reads one consistent state and cannot write."""
         async with self._read_engine.connect() as connection:
             yield connection
+
+    async def rewrite(self, statements: Sequence[str]) -> None:
+        """Run maintenance that PostgreSQL allows in no transaction, beside the writer and in nobody's way."""
+        engine = create_async_engine(self._write_engine.url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+        try:
+            async with engine.connect() as connection:
+                for statement in statements:
+                    await connection.exec_driver_sql(statement)
+        finally:
+            await engine.dispose()
 
     async def close(self) -> None:
         """Finish what was accepted, then close every connection."""

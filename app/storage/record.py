@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 import msgspec
-from sqlalchemy import and_, func, or_, select, update
+from sqlalchemy import and_, func, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -59,6 +59,12 @@ async def select_entries(connection: AsyncConnection, room: str, seqs: Iterable[
     """Return the entries with these seqs."""
     query = _entry_columns.where(entries.c.room == room, entries.c.seq.in_(list(seqs)))
     return {row.seq: entry_of(row) for row in await connection.execute(query)}
+
+
+async def select_places(connection: AsyncConnection, places: Collection[tuple[str, int]]) -> list[Entry]:
+    """Return the entries at these rooms and seqs, in no order."""
+    query = _entry_columns.where(tuple_(entries.c.room, entries.c.seq).in_(list(places)))
+    return [entry_of(row) for row in await connection.execute(query)]
 
 
 async def select_last_of_kinds(
