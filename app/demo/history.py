@@ -16,6 +16,7 @@ from functools import partial
 
 import structlog
 
+from app.demo.agreed import Wrote
 from app.demo.story import CLIENT, JOBS, OPERATOR, PASSWORD, Job, Said, Worked
 from app.domain.record import base64url
 from app.domain.timerange import DAY_MS, MINUTE_MS, datetime_of, segment_end, segment_of, segment_start, utc_day
@@ -55,8 +56,9 @@ class Step:
 
 async def write_history(resources: Resources, clock: ManualClock, first_moment: int) -> None:
     """Create the demo's people and rooms and everything that happened before `first_moment`."""
-    lines: list[tuple[Job, Said | Worked]] = []
+    lines: list[tuple[Job, Said | Wrote | Worked]] = []
     for job in JOBS:
+        lines += [(job, wrote) for wrote in job.wrote]
         lines += [(job, said) for said in job.said]
         lines += [(job, worked) for worked in job.worked]
     days_before = max(line.day for _, line in lines)
@@ -83,7 +85,7 @@ async def write_history(resources: Resources, clock: ManualClock, first_moment: 
 
 def _steps(
     resources: Resources,
-    lines: list[tuple[Job, Said | Worked]],
+    lines: list[tuple[Job, Said | Wrote | Worked]],
     client: Actor,
     people: dict[str, Actor],
     rooms: dict[str, str],
@@ -91,16 +93,31 @@ def _steps(
     drawing: Executor,
 ) -> list[Step]:
     steps: list[Step] = []
+    seqs: dict[tuple[str, str], int] = {}
     for job, line in lines:
         at = midnight - line.day * DAY_MS + line.minute * MINUTE_MS
         room, freelancer = rooms[job.email], people[job.email]
         if isinstance(line, Said):
             author, body = client if line.by == "client" else freelancer, {"text": line.text}
             steps.append(Step(at, partial(record.append, resources, author, room, "message", body)))
+        elif isinstance(line, Wrote):
+            author = client if line.by == "client" else freelancer
+            steps.append(Step(at, partial(_write, resources, author, room, line, at, seqs)))
         else:
             end = at + line.minutes * MINUTE_MS
             steps += _Work(resources, freelancer, room, at, end, line.comment, job.drawn, drawing).steps()
     return sorted(steps, key=lambda step: step.at)
+
+
+async def _write(
+    resources: Resources, author: Actor, room: str, line: Wrote, at: int, seqs: dict[tuple[str, str], int]
+) -> None:
+    """Append an entry; `seqs` knows those that are answered later by their names."""
+    body = line.body_on(datetime_of(at).date())
+    entry = await record.append(
+        resources, author, room, line.kind, body, seqs[room, line.answers] if line.answers else None
+    )
+    seqs[room, line.name] = entry.seq
 
 
 async def _live_through(resources: Resources, clock: ManualClock, steps: list[Step]) -> None:

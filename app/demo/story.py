@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from app.demo.agreed import HARBOUR, REPORT, Wrote
+
 PASSWORD = "workroom demo"
 CLIENT = ("dana@example.org", "Dana Keller")
 OPERATOR = ("operator@example.org", "Olga Brandt")
@@ -39,6 +41,7 @@ class Job:
     title: str
     time_zone: str
     said: tuple[Said, ...]
+    wrote: tuple[Wrote, ...]
     worked: tuple[Worked, ...]
     tasks: tuple[str, ...]  # what the tracker says while it runs, one a session
     remarks: tuple[str, ...]  # what the freelancer writes between two sessions
@@ -74,6 +77,7 @@ JOBS = (
                  "keys are still missing, so payment itself waits."),
             Said(1, _at(10, 2), "client", "I have the keys on my desk and will hand them over this week."),
         ),
+        wrote=HARBOUR,
         worked=(
             Worked(3, _at(8, 30), 175, "Booking form validation"),
             Worked(3, _at(12, 40), 95, "Booking form validation"),
@@ -104,6 +108,7 @@ JOBS = (
                  "staff; please tell me which you prefer."),
             Said(1, _at(15, 30), "client", "The second one. It says the same with half the words."),
         ),
+        wrote=REPORT,
         worked=(
             Worked(2, _at(9, 30), 140, "Letter of the board"),
             Worked(1, _at(12, 0), 125, "Letter of the board"),

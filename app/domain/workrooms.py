@@ -62,6 +62,7 @@ class RoomInfo(msgspec.Struct, frozen=True):
     members: dict[str, Member]
     state: RoomState = RoomState.NEGOTIATING
     job: str | None = None
+    closed_at: int | None = None
 
     def member_of(self, account: str) -> Member | None:
         """Return the membership of an account, if it has one."""

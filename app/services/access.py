@@ -69,6 +69,7 @@ async def read_room_info(connection: AsyncConnection, room: str) -> RoomInfo:
         members={m.by: Member(room, m.account, m.by, Side(m.side), m.name) for m in listed},
         state=RoomState(row.state),
         job=row.job,
+        closed_at=row.closed_at,
     )
 
 

@@ -23,7 +23,7 @@ from app.storage import tracking as rows
 from app.storage.tracking import SessionRow
 from app.storage.writer import Tx
 
-STOPPED, ELSEWHERE, UNHEARD, SILENT = "stopped", "elsewhere", "unheard", "silent"
+STOPPED, ELSEWHERE, UNHEARD, SILENT, CLOSED = "stopped", "elsewhere", "unheard", "silent", "closed"
 GOES_ON = (UNHEARD, SILENT)  # ends that a tracker which was away may not have known of
 
 

@@ -10,16 +10,16 @@ from __future__ import annotations
 import msgspec
 
 from app.domain.bodies.system import TrackingStarted, TrackingStopped, WorkViewSwitched
-from app.domain.errors import ClockSkew, Conflict, OutsideSession
+from app.domain.errors import ClockSkew, Conflict, OutsideSession, RoomClosed
 from app.domain.events import body_of, check_characters
 from app.domain.ids import checked_uuid
 from app.domain.live import TrackerChanged
 from app.domain.record import Draft, Entry
 from app.domain.timerange import DAY_MS, instant_text
-from app.domain.workrooms import SYSTEM, RoomInfo
+from app.domain.workrooms import SYSTEM, RoomInfo, RoomState
 from app.domain.workview import check_not_ahead
 from app.services import record
-from app.services.access import Actor, room_info
+from app.services.access import Actor, read_room_info, room_info
 from app.services.resources import Resources
 from app.services.seeds import SeedsByRoom, seeds_ahead
 from app.services.segments import read_tracker_states
@@ -61,7 +61,8 @@ async def hello(resources: Resources, actor: Actor) -> Welcome:
     """Return where a person can track, with the seeds of the next 14 days."""
     async with resources.database.read() as conn:
         listed = await rows.select_freelancer_rooms(conn, actor.account)
-    infos = [await room_info(resources, room) for room in listed]
+    known = [await room_info(resources, room) for room in listed]
+    infos = [info for info in known if info.state is not RoomState.CLOSED]
     return Welcome(infos, await seeds_ahead(resources, actor, infos))
 
 
@@ -83,6 +84,7 @@ async def start(
         ClockSkew: if `at` is ahead by more than two minutes, or months ago.
         InvalidBody: if the comment holds control characters.
         Conflict: if the id belongs to another session.
+        RoomClosed: if the workroom was closed before `at`.
     """
     session = checked_uuid(session, "session")
     check_characters(comment, "comment")
@@ -100,6 +102,9 @@ async def start(
             if (known.account, known.room) != (actor.account, room):
                 raise Conflict("This session id is taken. Start the session under a new one.", field="session")
             return known
+        closed_at = (await read_room_info(tx.conn, room)).closed_at
+        if closed_at is not None and at >= closed_at:
+            raise RoomClosed("This workroom is closed: no time can be tracked in it.", field="room")
         for other in await rows.select_open_sessions(tx.conn, actor.account):
             if other.room != room and other.started_at <= at:
                 near = resources.trackers.is_near(other.id, resources.clock.real_now())

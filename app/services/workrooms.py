@@ -41,7 +41,9 @@ from app.domain.workrooms import (
 )
 from app.services.access import Actor, member_of, read_room_info, remember_room
 from app.services.resources import Resources
+from app.services.sessions import CLOSED, end_session, publish_state
 from app.storage import matters as matter_rows
+from app.storage import tracking as tracking_rows
 from app.storage.tables import accounts, entries, members, room_heads, rooms
 from app.storage.writer import Tx
 
@@ -166,15 +168,15 @@ async def change_room(tx: Tx, info: RoomInfo) -> RoomInfo:
     await tx.conn.execute(
         update(rooms)
         .where(rooms.c.id == info.id)
-        .values(state=info.state.value, time_zone=info.time_zone, work_view=info.work_view)
+        .values(state=info.state.value, time_zone=info.time_zone, work_view=info.work_view, closed_at=info.closed_at)
     )
     tx.after_commit(RoomChanged(info))
     return info
 
 
 async def close_room(resources: Resources, actor: Actor, room: str, reason: str | None = None) -> Entry:
-    """Close a workroom (rule 1.2): it can be read, nobody adds anything. What waits for an answer lapses, and secrets
-    that nobody looked at are erased.
+    """Close a workroom (rule 1.2): it can be read, nobody adds anything. Trackers that run are stopped, what waits for
+    an answer lapses, and secrets that nobody looked at are erased.
 
     Raises:
         NotFound: if the actor is no member.
@@ -198,6 +200,9 @@ async def close_room(resources: Resources, actor: Actor, room: str, reason: str 
                 expired, label = body_of(HandoverExpired(matter.title))
                 gone = await tx.append(Draft(room, expired, SYSTEM, label, matter.seq))
                 await tx.erase(room, matter.seq, gone.seq)
+        for session in await tracking_rows.select_open_sessions_of_room(tx.conn, room):
+            await end_session(tx, info, session, max(tx.now, session.last_tick_at or 0), CLOSED, CLOSED)
+            await publish_state(resources, tx, info, session.account)
         entry = await tx.append(Draft(room, kind, SYSTEM, body))
         lapsed = [
             structs.replace(
@@ -208,7 +213,7 @@ async def close_room(resources: Resources, actor: Actor, room: str, reason: str 
         await matter_rows.update_lapsed(tx.conn, room, entry.seq, entry.at)
         tx.publish_with(entry, matters=lapsed)
         tx.close_record(room)
-        await change_room(tx, structs.replace(info, state=RoomState.CLOSED))
+        await change_room(tx, structs.replace(info, state=RoomState.CLOSED, closed_at=entry.at))
         return entry
 
     return await resources.database.writer.run(work, rooms=(room,))
@@ -270,6 +275,7 @@ async def my_rooms(resources: Resources, actor: Actor) -> list[RoomSummary]:
             by_room.get(row.id, {}),
             RoomState(row.state),
             row.job,
+            row.closed_at,
         )
         member = info.member_of(actor.account)
         assert member is not None

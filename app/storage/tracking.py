@@ -146,6 +146,13 @@ async def select_freelancer_rooms(conn: AsyncConnection, account: str) -> list[s
     return list((await conn.execute(query)).scalars())
 
 
+async def select_open_sessions_of_room(conn: AsyncConnection, room: str) -> list[SessionRow]:
+    """Return the sessions of a room that run."""
+    c = work_sessions.c
+    query = select(*_SESSION).where(c.room == room, c.ended_at.is_(None)).order_by(c.started_at)
+    return [SessionRow(*row) for row in await conn.execute(query)]
+
+
 async def select_unheard_sessions(conn: AsyncConnection, before: int, limit: int) -> list[SessionRow]:
     """Return open sessions that have ticked last, or began without a tick, before an instant."""
     c = work_sessions.c

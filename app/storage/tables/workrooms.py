@@ -32,6 +32,7 @@ rooms = Table(
     Column("state", String(12), nullable=False, server_default="negotiating"),
     Column("job", String(26), nullable=True, index=True),  # the job that it came from
     instant("opened_at"),
+    instant("closed_at", nullable=True),
 )
 
 members = Table(
