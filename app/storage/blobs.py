@@ -24,6 +24,7 @@ from typing import ParamSpec, TypeVar
 import structlog
 
 from app.domain.errors import Unavailable
+from app.storage.file_store import FileStore
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -37,7 +38,8 @@ log = structlog.get_logger(__name__)
 
 
 class Blobs:
-    """The store in `folder`: `frames/<first two of the id>/<id>` and beside it `<id>.thumb.webp`.
+    """The store in `folder`: `frames/<first two of the id>/<id>` and beside it `<id>.thumb.webp`; `files` has the
+    attached files.
 
     Safe for several tasks of one process, and for several processes on one folder.
     """
@@ -45,6 +47,7 @@ class Blobs:
     def __init__(self, folder: Path) -> None:
         self._frames = folder / "frames"
         self._frames.mkdir(parents=True, exist_ok=True)
+        self.files = FileStore(folder)
         _sync_folder(folder)
         self._synced: set[Path] = set()  # folders whose own name is known to be durable; grows to 256
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="blobs")
@@ -107,6 +110,7 @@ class Blobs:
     def close(self) -> None:
         """Let running writes end, and stop the threads. Call it last."""
         self._threads.shutdown(wait=True)
+        self.files.close()
 
     async def _run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         loop = asyncio.get_running_loop()

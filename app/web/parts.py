@@ -6,35 +6,45 @@ Rule 1: nothing is decided here; services refuse, pages show.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from starlette.datastructures import FormData
 from starlette.requests import Request
 
-from app.domain.errors import Malformed
+from app.domain.errors import Malformed, NotFound, WorkroomError
+from app.domain.files import FILES_PER_ENTRY_MAX
 from app.domain.live import TrackerState
 from app.domain.timerange import segment_of
 from app.domain.workrooms import Member, RoomInfo, Side
-from app.services import record, workrooms, workview
+from app.services import record, uploads, workrooms, workview
 from app.services.access import Actor, member_of, room_info
 from app.services.resources import Resources
 from app.services.workrooms import RoomSummary
+from app.storage.files import UploadRow
+from app.views.files import ref_of
 from app.views.presence import who_html
 from app.views.rows import first_name
 from app.views.trackers import now_html, tracker_html
 from app.web.middleware import actor_of, resources_of
+from app.web.multipart import PostedForm, is_multipart, read_form
 
 SEGMENTS_OFFERED = 60  # half a day of segments to choose from when one comments on time
 
 
 @dataclass(frozen=True)
 class Draft:
-    """What a person has typed: kept when the entry is refused."""
+    """What a person has typed, and the files that have arrived with it: kept when the entry is refused.
+
+    `problem` is why one of the files was not taken.
+    """
 
     text: str = ""
     kind: str = "message"
     ref: int | None = None
+    uploads: tuple[UploadRow, ...] = ()
+    problem: WorkroomError | None = None
 
 
 @dataclass(frozen=True)
@@ -122,7 +132,7 @@ async def posted_draft(request: Request) -> tuple[Draft, dict[str, Any], str | N
     Raises:
         Malformed: if a number is none.
     """
-    form = await request.form()
+    form = await _posted_form(request)
 
     def field(name: str) -> str:
         value = form.get(name, "")
@@ -137,15 +147,54 @@ async def posted_draft(request: Request) -> tuple[Draft, dict[str, Any], str | N
         return int(text)
 
     kind = field("kind") or "message"
-    draft = Draft(field("text").replace("\r\n", "\n"), kind, None if kind == "comment" else number("ref"))
+    sent = await _uploads(request, form)
+    problem = form.problem if isinstance(form, PostedForm) else None
+    text, ref = field("text").replace("\r\n", "\n"), None if kind == "comment" else number("ref")
+    draft = Draft(text, kind, ref, sent, problem)
     body: dict[str, Any] = {"text": draft.text}
+    if sent:
+        body["files"] = [ref_of(row) for row in sent]
     if kind == "comment":
         body |= {"from_segment": number("from_segment"), "to_segment": number("to_segment")}
     return draft, body, field("cid") or None, field("next")
 
 
+async def _posted_form(request: Request) -> PostedForm | FormData:
+    """Return a posted form; the files in it are uploads by now."""
+    if not is_multipart(request):
+        return await request.form()
+    looking = await looking_at(request)
+
+    async def store(name: str, pieces: AsyncIterator[bytes]) -> UploadRow:
+        return await uploads.receive_whole(looking.resources, looking.actor, looking.room.id, name, pieces)
+
+    return await read_form(request, store)
+
+
+async def _uploads(request: Request, form: PostedForm | FormData) -> tuple[UploadRow, ...]:
+    """Return the files that go with an entry: those that were kept from a refused form, and those that came now."""
+    kept = [upload for upload in form.getlist("upload") if isinstance(upload, str)][:FILES_PER_ENTRY_MAX]
+    looking = await looking_at(request) if kept else None
+    found = [await _kept_upload(looking, upload) for upload in kept] if looking is not None else []
+    came = form.files if isinstance(form, PostedForm) else []
+    return tuple([row for row in found if row is not None] + came)
+
+
+async def _kept_upload(looking: Looking, upload: str) -> UploadRow | None:
+    try:
+        return await uploads.completed(looking.resources, looking.actor, looking.room.id, upload)
+    except NotFound:
+        return None  # swept since, or never there
+
+
 async def add_entry(looking: Looking, draft: Draft, body: dict[str, Any], cid: str | None) -> int:
-    """Append what a form holds; return its seq."""
+    """Append what a form holds; return its seq.
+
+    Raises:
+        WorkroomError: whatever refuses it, or refused one of its files.
+    """
+    if draft.problem is not None:
+        raise draft.problem
     entry = await record.append(looking.resources, looking.actor, looking.room.id, draft.kind, body, draft.ref, cid)
     return entry.seq
 

@@ -34,17 +34,7 @@ function draw() {
     state.className = "state";
     state.textContent = p.problem || (document.documentElement.dataset.live === "on" ? "Sending…" : "Kept here, sent as soon as the connection is back");
     c.append(said, state);
-    if (p.problem) {
-      const acts = document.createElement("div");
-      acts.className = "acts";
-      for (const [name, act] of [["Try again", () => { p.problem = ""; if (!p.same) p.cid = uuid(); transmit(p); keep(); draw() }], ["Take it back", () => { drop(p.cid); text.value = [p.body.text, text.value].filter(Boolean).join("\n\n"); text.focus(); saveDraft() }]]) {
-        const b = document.createElement("button");
-        b.type = "button"; b.className = "btn small"; b.textContent = name;
-        b.addEventListener("click", act);
-        acts.append(b);
-      }
-      c.append(acts);
-    }
+    if (p.problem) import("./failed.js").then(m => c.append(m.acts(p, () => { p.problem = ""; if (!p.same) p.cid = uuid(); transmit(p); keep(); draw() }, () => drop(p.cid))));
     row.append(av, c);
     return row;
   }));
@@ -78,6 +68,7 @@ function submit() {
   if (kind() === "correction" && ref == null) return complain("Name the number of the entry that you correct."), form.elements.ref.focus();
   const body = bodyOf(words);
   if (!body) return;
+  document.dispatchEvent(new CustomEvent("composing", {detail: body})); // files go with it
   const p = {cid: uuid(), kind: kind(), body, ref: kind() === "comment" ? null : ref};
   pending.push(p);
   keep();
@@ -119,6 +110,9 @@ if (form) {
     if (e.target === text && text.value && Date.now() - typed > TYPING_EVERY && send({t: "typing", room})) typed = Date.now();
   });
   document.addEventListener("compose", e => compose(e.detail));
+  const files = () => import("./files.js");
+  for (const kind of ["focusin", "dragenter"]) document.addEventListener(kind, files, {once: true});
+  if (read("files-" + room)) files();
   document.addEventListener("live:joined", again);
   document.addEventListener("live:state", draw);
   document.addEventListener("live:entry", arrived);
