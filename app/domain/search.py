@@ -145,7 +145,7 @@ def parse(text: str) -> Query:
     days: dict[str, list[date]] = {"after": [], "before": []}
     for match in _PIECE.finditer(text):
         name, value = (match["filter"] or "").lower(), match["phrase"] if match["word"] is None else match["word"]
-        day = _day(value) if name in days else None
+        day = day_of(value) if name in days else None
         if name == "kind" and not match["no"] and value.lower() in WRITTEN_BY_PEOPLE:
             kinds.append(value.lower())
         elif name == "from" and not match["no"] and words_of(value):
@@ -169,11 +169,13 @@ def _term(match: re.Match[str], text: str) -> Term | None:
     return Term(words, text.endswith("*") and match["word"] is not None, bool(match["no"]))
 
 
-def _day(text: str) -> date | None:
+def day_of(text: str) -> date | None:
+    """Return a day that calendars can reckon with, before and after it too."""
     try:
-        return date.fromisoformat(text) if len(text) == 10 else None
+        day = date.fromisoformat(text) if len(text) == 10 else None
     except ValueError:
         return None
+    return day if day is not None and 1970 <= day.year < 9999 else None
 
 
 def term_matches(term: Term, words: Sequence[str], at: int) -> bool:
