@@ -26,6 +26,7 @@ from app.domain.errors import WorkroomError
 from app.domain.merkle import append_peak, leaf_hash, root_of_peaks
 from app.domain.record import base64url, canonical, commitment, disclosure_bytes
 from app.domain.timerange import instant_text
+from app.storage.fsck_matters import check_matters
 from app.storage.guards import GUARDS
 from app.storage.tables import checkpoints, disclosures, entries, erasures, frames, room_heads, rooms
 
@@ -65,10 +66,11 @@ class Report:
     checkpoints: Check = field(default_factory=lambda: Check("checkpoints: root, signature"))
     erasures: Check = field(default_factory=lambda: Check("erasures: tombstone, nothing left"))
     frames: Check = field(default_factory=lambda: Check("frames: entry, picture, thumbnail"))
+    matters: Check = field(default_factory=lambda: Check("matters: entry, answer, state"))
 
     @property
     def checks(self) -> tuple[Check, ...]:
-        return (self.database, self.entries, self.heads, self.checkpoints, self.erasures, self.frames)
+        return (self.database, self.entries, self.heads, self.checkpoints, self.erasures, self.frames, self.matters)
 
     @property
     def differences(self) -> list[str]:
@@ -161,6 +163,7 @@ async def check(
         for room in sorted(set(released or {}) - known - set(heads) - recorded):
             report.heads.differ(f"{room}: the whole room is gone, but a checkpoint of it was signed")
         await _check_strays(conn, report)
+        report.matters.looked_at = await check_matters(conn, report.matters.differ)
         if files is not None:
             await _check_frames(engine, conn, report, files)
     return report

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, insert, select, update
 
 from app.config import Settings
 from app.domain.bodies.system import FrameDeleted, FrameTaken
@@ -29,7 +29,7 @@ from app.services.clock import ManualClock
 from app.services.resources import Resources
 from app.storage.backup import back_up
 from app.storage.fsck import Report, check, open_for_reading
-from app.storage.tables import frames
+from app.storage.tables import frames, matters
 from app.storage.writer import Tx
 from tests.builders import Pair, build_pair
 from tests.postgres import Cluster
@@ -296,3 +296,22 @@ async def test_postgresql_is_backed_up_by_its_own_tool(postgres_cluster: Cluster
         holding = await back_up(settings.database_url, resources.blobs, tmp_path / "backup")
     assert (holding.entries, holding.pictures) == (9, 1)
     assert (tmp_path / "backup" / "workroom.dump").read_bytes().startswith(b"PGDMP")
+
+
+async def test_a_matter_that_does_not_stand_as_the_record_says_is_found(house: House) -> None:
+    pair, resources = house.pair, house.resources
+    proposed = {"name": "Omar Haddad", "side": "client"}
+    asked = await record.append(resources, pair.freelancer, pair.room, "member.proposed", proposed)
+    answer = await record.append(resources, pair.client, pair.room, "member.approved", {}, asked.seq)
+    other = await record.append(resources, pair.freelancer, pair.room, "member.proposed", proposed)
+    assert await house.differences() == []
+
+    async def forge(tx: Tx) -> None:
+        await tx.conn.execute(update(matters).where(matters.c.seq == asked.seq).values(state="declined"))
+        await tx.conn.execute(delete(matters).where(matters.c.seq == other.seq))
+
+    await resources.database.writer.run(forge)
+    assert await house.differences() == [
+        f"room/{asked.seq}: `declined`, but entry {answer.seq} is `member.approved` about {asked.seq}",
+        f"room/{other.seq}: `member.proposed` asks for an answer, and no matter knows of it",
+    ]
