@@ -219,18 +219,23 @@ async def close_room(resources: Resources, actor: Actor, room: str, reason: str 
     return await resources.database.writer.run(work, rooms=(room,))
 
 
-_unread = (
-    select(func.count())
-    .select_from(entries)
-    .where(
-        entries.c.room == members.c.room,
-        entries.c.seq > members.c.seen_seq,
-        entries.c.kind.in_(WRITTEN_BY_PEOPLE),
-        entries.c.by != members.c.by,
-    )
+UNREAD_MAX = 1_000  # counted to here, in as many rows twice over; pages show more than 999 as "999+"
+_last_unseen = (
+    select(entries.c.kind, entries.c.by)
+    .where(entries.c.room == members.c.room, entries.c.seq > members.c.seen_seq)
+    .order_by(entries.c.seq.desc())
+    .limit(2 * UNREAD_MAX)
     .correlate(members)
-    .scalar_subquery()
+    .subquery()
 )
+_counted = (
+    select(_last_unseen.c.kind)
+    .where(_last_unseen.c.kind.in_(WRITTEN_BY_PEOPLE), _last_unseen.c.by != members.c.by)
+    .limit(UNREAD_MAX)
+    .correlate(members)
+    .subquery()
+)
+_unread = select(func.count()).select_from(_counted).correlate(members).scalar_subquery()
 
 
 async def count_unread(resources: Resources, pairs: Collection[tuple[str, str]]) -> dict[tuple[str, str], int]:

@@ -22,6 +22,7 @@ from app.domain.live import (
     CheckpointReleased,
     Event,
     Presence,
+    PreviewReady,
     Seen,
     TrackerChanged,
     TrackerState,
@@ -34,7 +35,7 @@ from app.views.cells import cell_html, total_of_body
 from app.views.entries import correction_mark, entry_row
 from app.views.matters import state_html
 from app.views.presence import last_html, proof_html, seen_html, typing_html, who_html
-from app.views.rendering import macro
+from app.views.rendering import counted, macro
 from app.views.rows import FATES, TILE_OF, first_name
 from app.views.sentences import sentence
 from app.views.trackers import now_html, tracker_html
@@ -169,6 +170,12 @@ def _tracker_content(state: TrackerState, room: RoomInfo) -> str:
     )
 
 
+def _preview_content(room: str, seq: int, position: int, ok: bool) -> str:
+    """Return what stands in the place of the preview of a file from now on."""
+    made = macro("files/_attachment.html", "pictured")(room, seq, position, "ready" if ok else "failed")
+    return _partial(f"a-{room}-{seq}-{position}-p", made, "outerMorph")
+
+
 def live_content(view: str, event: Event, room: RoomInfo) -> str:
     """Return what an event changes in a view; "" if nothing."""
     match event:
@@ -178,6 +185,8 @@ def live_content(view: str, event: Event, room: RoomInfo) -> str:
             return _thumbnail_content(cell, room) if view == "timeline" else _last_frame_content(cell, room)
         case TrackerChanged(state=state):
             return _tracker_content(state, room)
+        case PreviewReady(seq=seq, position=position, ok=ok) if view != "home":
+            return _preview_content(room.id, seq, position, ok)
         case Presence(here=here):
             return _partial(f"who-{room.id}", who_html(room, here))
         case Typing(by=by) if view != "home":
@@ -195,7 +204,7 @@ def account_content(event: AccountEvent) -> str:
     room, unread = event.data.get("room"), event.data.get("unread")
     if event.event != "unread" or not isinstance(room, str) or not isinstance(unread, int):
         return ""
-    return _partial(f"unread-{room}", str(unread) if unread else "")
+    return _partial(f"unread-{room}", counted(unread) if unread else "")
 
 
 def snapshot_content(

@@ -20,10 +20,12 @@ from markupsafe import Markup
 
 from app.domain.accounts import initials
 from app.domain.timerange import DAY_MS, HOUR_MS, MINUTE_MS, datetime_of, instant_text, segment_start
+from app.views.files import shown_files
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATES = ROOT / "templates"
 STATIC = ROOT / "static"
+COUNTED_MAX = 999
 HUES = 6  # colours of avatars in app.css
 VERSIONS = {
     path.name: sha256(path.read_bytes()).hexdigest()[:10]
@@ -113,6 +115,11 @@ def lasting(milliseconds: int) -> str:
     return minutes(milliseconds)
 
 
+def counted(number: int) -> str:
+    """Return a count as it is shown: nobody counts further than 999."""
+    return str(number) if number <= COUNTED_MAX else f"{COUNTED_MAX}+"
+
+
 def hue(by: str) -> int:
     """Return which of the avatar colours a pseudonym has."""
     digits = "".join(c for c in by if c.isdigit())
@@ -132,8 +139,9 @@ def environment() -> Environment:
     made.globals.update(
         icon=icon, static=static, clock=clock, when=when, when_day=when_day, day_text=day_text, days_text=days_text,
         hue=hue, initials=lru_cache(maxsize=4096)(initials), instant_text=instant_text, segment_start=segment_start,
+        shown_files=shown_files,
     )  # fmt: skip
-    made.filters.update(hours=hours, minutes=minutes, lasting=lasting)
+    made.filters.update(counted=counted, hours=hours, minutes=minutes, lasting=lasting)
     return made
 
 

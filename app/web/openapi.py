@@ -80,6 +80,26 @@ class AppendedEntry(Struct, frozen=True, forbid_unknown_fields=True):
     cid: str | None
 
 
+class FoundEntry(Struct, frozen=True, forbid_unknown_fields=True):
+    """An entry that was found. `snippet` is html, in which `<mark>` is the only tag."""
+
+    room: str
+    title: str
+    seq: int
+    kind: str
+    by: str
+    name: str
+    at: str
+    snippet: str
+
+
+class FoundEntries(Struct, frozen=True, forbid_unknown_fields=True):
+    """Entries that were found, the newest first; `more` asks for those behind."""
+
+    results: list[FoundEntry]
+    more: str | None
+
+
 class Consistency(Struct, frozen=True, forbid_unknown_fields=True, rename={"size1": "from", "size2": "to"}):
     """Hashes in base64."""
 
@@ -107,6 +127,34 @@ class NewEntry(Struct, frozen=True, forbid_unknown_fields=True):
     ref: int | None = None
 
 
+class NewUpload(Struct, frozen=True):
+    """A file to be uploaded. `sha256` in base64url, where it is known: the whole is held against it."""
+
+    name: str
+    bytes: int
+    sha256: str | None = None
+
+
+class UploadedFile(Struct, frozen=True, forbid_unknown_fields=True):
+    """What `files` of an entry's body takes."""
+
+    name: str
+    media: str
+    bytes: int
+    sha256: str
+
+
+class Upload(Struct, frozen=True, forbid_unknown_fields=True):
+    """An upload, of which `received` bytes have arrived at `address`; `file` once it is complete."""
+
+    id: str
+    name: str
+    bytes: int | None
+    received: int
+    address: str
+    file: UploadedFile | None
+
+
 class Operation(Struct, frozen=True):
     """What one route does. `answer` is a schema, or the media type of what is no JSON."""
 
@@ -119,6 +167,9 @@ class Operation(Struct, frozen=True):
 
 OPERATIONS: dict[tuple[str, str], Operation] = {
     ("GET", "/api/openapi.json"): Operation("This description", JSON),
+    ("GET", "/api/search"): Operation(
+        "Entries with words, in one workroom or in all", FoundEntries, query=("q", "room", "more", "limit")
+    ),
     ("GET", "/api/rooms"): Operation("The workrooms of this account", Rooms),
     ("GET", "/api/rooms/{room}"): Operation("A workroom and its members", Room),
     ("GET", "/api/rooms/{room}/entries"): Operation("Entries behind a seq", Entries, query=("after", "limit")),
@@ -131,6 +182,16 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ),
     ("GET", "/api/rooms/{room}/frames/{seq}/image"): Operation("The picture of a frame; looking is logged", "image/*"),
     ("GET", "/api/rooms/{room}/frames/{seq}/thumbnail"): Operation("Its thumbnail", "image/webp"),
+    ("POST", "/api/rooms/{room}/uploads"): Operation("Announce a file", Upload, body=NewUpload, status=201),
+    ("GET", "/api/rooms/{room}/uploads/{upload}"): Operation("How much of a file has arrived", Upload),
+    ("PATCH", "/api/rooms/{room}/uploads/{upload}"): Operation(
+        "Bring a piece of a file, which begins at the header `upload-offset`", Upload
+    ),
+    ("DELETE", "/api/rooms/{room}/uploads/{upload}"): Operation("Cancel an upload", JSON, status=204),
+    ("GET", "/api/rooms/{room}/files/{seq}/{position}"): Operation(
+        "A file of an entry; the download of a restricted one is logged", "application/octet-stream"
+    ),
+    ("GET", "/api/rooms/{room}/files/{seq}/{position}/preview"): Operation("Its picture", "image/webp"),
 }
 
 
@@ -182,11 +243,13 @@ def _described(path: str, name: str, operation: Operation) -> dict[str, Any]:
 
 
 def _parameter(name: str) -> dict[str, Any]:
-    """Return the schema of a parameter: a room's id, or a whole number."""
-    if name == "room":
+    """Return the schema of a parameter: an id, or a whole number."""
+    if name in ("room", "upload"):
         return {"type": "string", "pattern": "^[0-9a-z]{26}$"}
+    if name in ("q", "more"):
+        return {"type": "string"}
     most = PAGE_ENTRIES_MAX if name == "limit" else 2**53 - 1
-    return {"type": "integer", "minimum": {"after": -1, "seq": 0}.get(name, 1), "maximum": most}
+    return {"type": "integer", "minimum": {"after": -1, "seq": 0, "position": 0}.get(name, 1), "maximum": most}
 
 
 def _ref(schema: type[Struct]) -> dict[str, str]:

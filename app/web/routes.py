@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.routing import BaseRoute, Route
 
 from app.services.resources import Resources
-from app.web import accounts, home, patterns, rooms, workview
+from app.web import accounts, files, home, patterns, rooms, search, workview
 from app.web.api import API_ROUTES
 from app.web.static import serve_static
 
@@ -15,10 +15,14 @@ def routes(resources: Resources) -> list[BaseRoute]:
     return [
         *home.routes,
         *accounts.routes,
+        *search.routes,
         *rooms.routes,
         *workview.routes,
+        *files.routes,
         *patterns.routes,
         *API_ROUTES,
+        *search.api_routes,
         *workview.api_routes,
+        *files.api_routes,
         Route("/static/{path:path}", serve_static),
     ]
