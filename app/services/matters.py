@@ -101,6 +101,18 @@ async def answer(tx: Tx, answered: Matter, entry: Entry) -> Matter:
     return settled
 
 
+async def give_way(tx: Tx, replaced: Sequence[Matter], entry: Entry) -> None:
+    """Close open matters that gave way to `entry`: a newer proposal of the same side, or the acceptance of another."""
+    closed = [
+        structs.replace(
+            matter, state=MatterState.WITHDRAWN, answer_seq=entry.seq, answered_by=entry.by, answered_at=entry.at
+        )
+        for matter in replaced
+    ]
+    await rows.update_withdrawn(tx.conn, closed)
+    tx.publish_with(entry, matters=closed)
+
+
 async def move_due_dates(tx: Tx, info: RoomInfo, entry: Entry, by: str) -> None:
     """Give the clocks of what waits for a member the new vacation that `entry` announces."""
     side = info.members[by].side.value

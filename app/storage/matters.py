@@ -50,6 +50,28 @@ async def update_answered(conn: AsyncConnection, matter: Matter) -> None:
     )
 
 
+async def update_withdrawn(conn: AsyncConnection, changed: Sequence[Matter]) -> None:
+    """Store that these matters were taken back, or gave way to another, each by the entry that it names."""
+    if changed:
+        query = (
+            update(matters)
+            .where(matters.c.room == bindparam("_room"), matters.c.seq == bindparam("_seq"))
+            .values(
+                state=MatterState.WITHDRAWN.value,
+                answer_seq=bindparam("_answer"),
+                answered_by=bindparam("_by"),
+                answered_at=bindparam("_at"),
+            )
+        )
+        await conn.execute(
+            query,
+            [
+                {"_room": m.room, "_seq": m.seq, "_answer": m.answer_seq, "_by": m.answered_by, "_at": m.answered_at}
+                for m in changed
+            ],
+        )
+
+
 async def update_lapsed(conn: AsyncConnection, room: str, seq: int, at: int) -> None:
     """Let everything lapse that waits in a room, by the entry `seq` that closes it."""
     await conn.execute(

@@ -16,8 +16,10 @@ terms = Table(  # accepted versions, never changed
     Column("accepted_seq", BigInteger, nullable=False),
     instant("accepted_at"),
     Column("body", LargeBinary, nullable=False),  # the whole version, canonical JSON of a `terms.proposed`
+    instant("week_at", nullable=True),  # when its time zone and weekly limit begin to hold
     Column("zone_applied", Boolean, nullable=False, server_default=false()),  # the room shows its time zone
 )
+Index("ix_terms_week_at", terms.c.zone_applied, terms.c.week_at)
 
 milestones = Table(
     "milestones",
