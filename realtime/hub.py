@@ -20,6 +20,7 @@ from app.domain.live import (
     CheckpointReleased,
     Event,
     Presence,
+    PreviewReady,
     RoomChanged,
     Seen,
     TrackerChanged,
@@ -118,7 +119,7 @@ class Hub:
                         channel.trackers[state.by] = state
                         channel.forget_snapshots()
                         self._broadcast(channel, event)
-                case CheckpointReleased(room=room) | Seen(room=room) | Typing(room=room):
+                case CheckpointReleased(room=room) | Seen(room=room) | Typing(room=room) | PreviewReady(room=room):
                     channel = self.channels.get(room)
                     if channel is not None:
                         self._broadcast(channel, event)

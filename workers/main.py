@@ -31,7 +31,7 @@ from app.config import Settings, SettingsError
 from app.opening import open_resources
 from app.services.resources import Resources
 from workers import tasks
-from workers.picture_pool import PicturePool, open_pictures
+from workers.picture_pool import PicturePool, open_pictures, open_previews
 from workers.queue import QUEUE_NAME, Queue, open_queue, serialize
 from workers.tasks import Task, Work
 
@@ -67,6 +67,8 @@ SWEEPS = (
     Sweep(tasks.stop_silent, 10 * 60_000, "record", minute=10),
     Sweep(tasks.reveal_seeds, 3_600_000, "record", minute=5),
     Sweep(tasks.index_entries, 60_000, "real", second=50),
+    Sweep(tasks.sweep_previews, 10_000, "real", second=40),
+    Sweep(tasks.sweep_files, 5 * 60_000, "real", minute=20),
     Sweep(tasks.sweep_orphans, 6 * 3_600_000, "real", hour=3, minute=17),
 )
 SILENCE_SECONDS = 5.0  # silence shows 90 s after the last word
@@ -249,8 +251,9 @@ def _cron_jobs() -> list[CronJob]:
 async def run_workers(resources: Resources, queue: Queue, *, is_alone: bool = False) -> AsyncIterator[Workers]:
     """Run the worker in this process until the block ends. `is_alone`: no tracker connects to this process."""
     logging.getLogger("arq").setLevel(logging.WARNING)  # it tells of every job
-    async with open_pictures() as pictures:
+    async with open_pictures() as pictures, open_previews() as previews:
         workers = Workers(resources, queue, pictures, is_alone)
+        workers.work.previews = previews
         running = workers.start()
         try:
             yield workers

@@ -21,6 +21,7 @@ import structlog
 from workers.pictures import ANSWER_THUMBNAIL
 
 PICTURE_SECONDS_MAX = 10.0  # by the wall; the largest allowed picture takes one second
+PREVIEW_SECONDS_MAX = 10.0  # with the start of the process; a page of plans may take seconds
 ANSWER_BYTES_MAX = 4 * 1024 * 1024  # a thumbnail has about 20 kB
 PROCESSES_MAX = 2
 
@@ -55,9 +56,13 @@ class PictureProcessDied(Exception):
 
 
 class PicturePool:
-    """`size` picture processes. Made by `open_pictures`."""
+    """`size` processes that run `module`: `workers.pictures` for frames, `workers.previews` for files.
 
-    def __init__(self, size: int, seconds_max: float) -> None:
+    Made by `open_pictures` and `open_previews`.
+    """
+
+    def __init__(self, size: int, seconds_max: float, module: str = "workers.pictures") -> None:
+        self._module = module
         self._seconds_max = seconds_max
         self._idle: asyncio.LifoQueue[Process | None] = asyncio.LifoQueue()  # None: one that is to be started
         for _ in range(size):
@@ -130,7 +135,7 @@ class PicturePool:
 
     async def _start(self) -> Process:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "workers.pictures", str(os.getpid())),
+            *(sys.executable, "-m", self._module, str(os.getpid())),
             stdin=PIPE,
             stdout=PIPE,
             stderr=DEVNULL,  # decoders print warnings about files
@@ -156,6 +161,16 @@ async def open_pictures(
     pool = PicturePool(size or min(PROCESSES_MAX, os.cpu_count() or 1), seconds_max)
     try:
         await pool.start()
+        yield pool
+    finally:
+        await pool.close()
+
+
+@asynccontextmanager
+async def open_previews(seconds_max: float = PREVIEW_SECONDS_MAX) -> AsyncIterator[PicturePool]:
+    """Give a pool of one process that draws files. It is started with the first of them: many servers never need it."""
+    pool = PicturePool(1, seconds_max, "workers.previews")
+    try:
         yield pool
     finally:
         await pool.close()

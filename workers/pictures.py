@@ -22,6 +22,7 @@ import signal
 import struct
 import sys
 import warnings
+from collections.abc import Callable
 from typing import BinaryIO
 
 from PIL import Image, ImageFile
@@ -105,20 +106,20 @@ def _encoded(image: Image.Image) -> bytes:
     return out.getvalue()
 
 
-def answer_to(path: str) -> bytes:
+def answer_to(path: str, draw: Callable[[str], bytes] = thumbnail) -> bytes:
     """Return the answer to one request."""
     try:
-        return ANSWER_THUMBNAIL + thumbnail(path)
+        return ANSWER_THUMBNAIL + draw(path)
     except Unreadable as unreadable:
         return ANSWER_REASON + str(unreadable).encode()
 
 
-def serve(requests: BinaryIO, answers: BinaryIO) -> None:
+def serve(requests: BinaryIO, answers: BinaryIO, draw: Callable[[str], bytes] = thumbnail) -> None:
     """Answer requests until the parent closes its end."""
     while len(prefix := requests.read(_LENGTH.size)) == _LENGTH.size:
         path = os.fsdecode(requests.read(_LENGTH.unpack(prefix)[0]))
         _limit_cpu()
-        answer = answer_to(path)
+        answer = answer_to(path, draw)
         answers.write(_LENGTH.pack(len(answer)) + answer)
         answers.flush()
 
@@ -129,7 +130,7 @@ def _limit_cpu() -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, resource.RLIM_INFINITY))
 
 
-def _confine(parent: int) -> None:
+def confine(parent: int) -> None:
     """Give up everything that decoding does not need. Limits that this system lacks are left out."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES_MAX, MEMORY_BYTES_MAX))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -185,7 +186,7 @@ def main() -> None:
     Image.MAX_IMAGE_PIXELS = PIXELS_MAX
     ImageFile.LOAD_TRUNCATED_IMAGES = False
     Image.init()  # load the decoders before files are limited
-    _confine(int(sys.argv[1]))
+    confine(int(sys.argv[1]))
     serve(sys.stdin.buffer, answers)
 
 

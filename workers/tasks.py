@@ -19,7 +19,7 @@ import structlog
 from arq.worker import Function, Retry, func
 
 from app.domain.errors import WorkroomError
-from app.services import frames, indexing, mail, tracking, workview
+from app.services import files, frames, indexing, mail, tracking, uploads, workview
 from app.services.resources import Resources
 from app.storage.frames import select_frame
 from app.views.mail import composer
@@ -27,6 +27,7 @@ from workers.picture_pool import PictureMissing, PicturePool, PictureProcessDied
 from workers.queue import Queue
 
 DEATHS_MAX = 3
+PREVIEW_DEATHS_MAX = 2  # a file that takes ten seconds twice is not waited for again
 RETRY_SECONDS = 0.2  # times the square of the try: 0.2, 0.8, 1.8 …
 TRIES_MAX = 20  # then the sweep starts anew
 TASK_SECONDS_MAX = 60.0
@@ -52,6 +53,7 @@ class Work:
     deaths: Counter[str] = field(default_factory=Counter)  # of picture processes, by frame; ends with the frame
     missing: set[str] = field(default_factory=set)  # frames without file: logged once, then left to fsck
     running: set[str] = field(default_factory=set)  # sweeps under way here
+    previews: PicturePool | None = None  # draws attached files; None where no worker runs
     again: set[str] = field(default_factory=set)  # those asked for meanwhile: something new may have come too late
 
 
@@ -123,6 +125,32 @@ async def _give_up(work: Work, frame_id: str, reason: str) -> None:
     log.info("frame_unreadable", frame=frame_id, reason=reason)
 
 
+@_task
+async def make_preview(ctx: Context, key: str, source: str = "job") -> None:
+    """Draw an attached file (`key` is its SHA-256 in hex), or note that it cannot be drawn (rule 1.6)."""
+    work: Work = ctx["work"]
+    resources, digest = work.resources, bytes.fromhex(key)
+    if work.previews is None or not await files.is_preview_due(resources, digest):
+        return
+    try:
+        drawn = await work.previews.thumbnail(resources.blobs.files.path(digest))
+        if not await resources.blobs.files.put_preview(digest, drawn):
+            return  # deleted while it was drawn
+        await files.preview_made(resources, digest, True)
+    except PictureMissing:
+        log.warning("file_missing", file=key)  # deleted in the meantime, or lost: fsck tells
+    except PictureUnreadable as unreadable:
+        log.info("no_preview", file=key, reason=unreadable.reason)
+        await files.preview_made(resources, digest, False)
+    except PictureProcessDied as died:
+        work.deaths[key] += 1
+        if work.deaths[key] < PREVIEW_DEATHS_MAX:
+            raise _again(ctx) from died
+        log.info("no_preview", file=key, reason=died.reason)
+        await files.preview_made(resources, digest, False)
+    del work.deaths[key]
+
+
 async def _sweep(ctx: Context, name: str, act: Callable[[Work], Awaitable[object]]) -> None:
     """Run a sweep; if the same one is still running here, it goes on with another round."""
     work: Work = ctx["work"]
@@ -182,8 +210,32 @@ async def sweep_orphans(ctx: Context, key: str = "", source: str = "sweep") -> N
                 row = await select_frame(connection, frame_id)
             if (row is None or row.erased_at is not None) and await blobs.delete_orphan(frame_id, ORPHAN_SECONDS):
                 log.info("orphan_removed", frame=frame_id)
+        await files.sweep_orphans(work.resources, ORPHAN_SECONDS)
 
     await _sweep(ctx, "sweep_orphans", act)
+
+
+@_task
+async def sweep_previews(ctx: Context, key: str = "", source: str = "sweep") -> None:
+    """Ask again for the previews of files whose job was lost."""
+
+    async def act(work: Work) -> None:
+        for digest in await files.without_preview(work.resources, UNDECODED_AFTER_MS):
+            if not await work.queue.enqueue_again("make_preview", digest.hex()):
+                return
+
+    await _sweep(ctx, "sweep_previews", act)
+
+
+@_task
+async def sweep_files(ctx: Context, key: str = "", source: str = "sweep") -> None:
+    """Drop uploads that nobody attached, and remove files that nothing uses any more."""
+
+    async def act(work: Work) -> None:
+        await uploads.sweep(work.resources)
+        await files.sweep_unused(work.resources)
+
+    await _sweep(ctx, "sweep_files", act)
 
 
 @_task
@@ -216,12 +268,23 @@ async def find_silent(resources: Resources) -> None:
     await tracking.find_silent(resources)
 
 
-SWEEPS = (sweep_frames, close_hours, reveal_seeds, stop_silent, erase_blobs, sweep_orphans, send_mails, index_entries)
+SWEEPS = (
+    sweep_frames,
+    close_hours,
+    reveal_seeds,
+    stop_silent,
+    erase_blobs,
+    sweep_orphans,
+    sweep_previews,
+    sweep_files,
+    send_mails,
+    index_entries,
+)
 
 
 def functions() -> list[Function]:
     """Return every task as arq runs it: results are not kept, for they would block the same task for as long."""
     return [
         func(task, name=task.__name__, keep_result=0, timeout=TASK_SECONDS_MAX, max_tries=TRIES_MAX)
-        for task in (make_thumbnail, *SWEEPS)
+        for task in (make_thumbnail, make_preview, *SWEEPS)
     ]

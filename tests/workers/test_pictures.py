@@ -192,8 +192,8 @@ async def test_a_caller_that_is_cancelled_leaves_the_process_in_order(pool: Pict
 async def test_the_process_can_neither_write_nor_connect_nor_start_others(tmp_path: Path) -> None:
     attempts = f"""
 import os, socket, subprocess
-from workers.pictures import _confine
-_confine(os.getppid())
+from workers.pictures import confine
+confine(os.getppid())
 def attempt(what):
     try:
         what()
