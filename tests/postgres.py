@@ -13,6 +13,8 @@ from urllib.parse import quote
 
 import psycopg
 
+from app.storage.migrate import migrate
+
 _numbers = itertools.count(1)
 
 
@@ -34,6 +36,7 @@ class Cluster:
         self._binaries = binaries
         self._folder = Path(tempfile.mkdtemp(prefix="wr-pg-"))  # a socket's path must be short
         self._log = folder / "postgres.log"
+        self._has_migrated = False
 
     def __enter__(self) -> Cluster:
         if os.geteuid() == 0:
@@ -47,11 +50,24 @@ class Cluster:
         self._run("pg_ctl", "-D", str(self._folder / "data"), "-m", "immediate", "stop")
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def create_database(self) -> str:
-        """Return the address of a new, empty database."""
+    def create_database(self, *, migrated: bool = False) -> str:
+        """Return the address of a new database, empty or with all tables."""
+        template = "template0"
+        if migrated:
+            template = "migrated"
+            if not self._has_migrated:
+                self._create("migrated", "template0")
+                migrate(self._address("migrated"))
+                self._has_migrated = True
         name = f"workroom_{next(_numbers)}"
+        self._create(name, template)
+        return self._address(name)
+
+    def _create(self, name: str, template: str) -> None:
         with psycopg.connect(host=str(self._folder), user="postgres", dbname="postgres", autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name} TEMPLATE template0")
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+
+    def _address(self, name: str) -> str:
         return f"postgresql://postgres@/{name}?host={quote(str(self._folder))}"
 
     def _run(self, program: str, *arguments: str) -> None:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, make_url
 
-from app.config import Settings
-from app.opening import database_url
 from app.storage.migrate import migrate
 from app.storage.search_index import OWN_TABLES
 from app.storage.tables import metadata
+from tests.postgres import Cluster
 
 
 def _is_declared(name: str | None, kind: str, parents: Any) -> bool:
@@ -21,9 +22,15 @@ def _is_declared(name: str | None, kind: str, parents: Any) -> bool:
     return kind != "table" or name not in OWN_TABLES
 
 
-async def test_migrations_and_tables_agree_and_run_twice(settings: Settings) -> None:
-    settings.data.mkdir()
-    url = database_url(settings)
+@pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
+async def test_migrations_and_tables_agree_and_run_twice(
+    dialect: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    if dialect == "sqlite":
+        url = f"sqlite:///{tmp_path / 'empty.sqlite3'}"
+    else:
+        cluster: Cluster = request.getfixturevalue("postgres_cluster")
+        url = cluster.create_database()
     for _ in range(2):
         await asyncio.to_thread(migrate, url)
     target = make_url(url)

@@ -14,6 +14,8 @@ from app.storage.tables.jobs import (
 )
 from app.storage.tables.mail import mails
 from app.storage.tables.matters import absences, matters
+from app.storage.tables.notices import digest_marks, notice_settings, notices
+from app.storage.tables.status_reports import report_turns, status_reports
 from app.storage.tables.search import search_erasures, search_heads
 from app.storage.tables.terms import milestones, terms
 from app.storage.tables.workrooms import (
@@ -43,6 +45,7 @@ __all__ = [
     "attachments",
     "blocks",
     "checkpoints",
+    "digest_marks",
     "discards",
     "disclosures",
     "entries",
@@ -60,8 +63,11 @@ __all__ = [
     "members",
     "metadata",
     "milestones",
+    "notice_settings",
+    "notices",
     "proposals",
     "recovery_codes",
+    "report_turns",
     "reports",
     "room_heads",
     "room_openings",
@@ -72,6 +78,7 @@ __all__ = [
     "seeds",
     "segments",
     "sessions",
+    "status_reports",
     "stored_files",
     "terms",
     "ticks",
