@@ -19,7 +19,7 @@ from app.domain.events import KINDS, REF_REQUIRED, checked_body
 from app.domain.matters import ANSWERS, SILENCE, SYSTEM, TRANSITIONS, Matter
 from app.domain.record import Body, Draft, Entry
 from app.domain.workrooms import Member, RoomInfo, RoomState, refusal_of_state
-from app.services import matters
+from app.services import files, matters
 from app.services.access import Actor, check_may_write, member_of, read_room_info
 from app.services.effects import Effect, Writing
 from app.services.resources import Resources
@@ -135,6 +135,7 @@ async def _follow(writing: Writing) -> None:
         settled = await matters.answer(tx, writing.matter, entry)
         writing = Writing(writing.resources, tx, writing.info, writing.member, entry, settled, writing.others)
     if writing.member is not None:
+        await files.attach(tx, writing.resources, writing.member, entry)
         await matters.ask(tx, writing.resources, writing.info, writing.member, entry)
     effect = EFFECTS.get(entry.kind)
     if effect is not None:

@@ -200,6 +200,11 @@ function check(e) { // before the composer sends: everything must be whole
     e.stopImmediatePropagation();
     return say(waiting.some(c => c.state === "failed") ? "A file did not arrive. Try it again, or remove it; then send." : "A file is still on its way. Your text stays here; send when it is done.");
   }
+  if (form.elements.kind.value === "comment") {
+    e.preventDefault();
+    e.stopImmediatePropagation();
+    return say("A comment on time takes no files. Choose another kind, or remove them.");
+  }
   if (!text.value.trim()) text.value = chips.map(c => c.name).join("\n");
 }
 document.addEventListener("submit", e => { if (e.target === form) check(e) }, true);
