@@ -133,7 +133,6 @@ def test_only_a_reset_makes_a_released_size_smaller(restored_sizes: ReleasedSize
 
 @pytest.fixture
 def restored_sizes(sqlite_settings: Settings) -> ReleasedSizes:
-    sqlite_settings.data.mkdir()
     sizes = ReleasedSizes(sqlite_settings.data / "key.released")
     sizes.release({"a": 10, "b": 20})
     return sizes
