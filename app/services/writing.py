@@ -19,8 +19,8 @@ from app.domain.events import KINDS, REF_REQUIRED, checked_body
 from app.domain.matters import ANSWERS, SILENCE, SYSTEM, TRANSITIONS, Matter
 from app.domain.record import Body, Draft, Entry
 from app.domain.workrooms import Member, RoomInfo, RoomState, refusal_of_state
-from app.services import files, matters
-from app.services.access import Actor, check_may_write, member_of, read_room_info
+from app.services import absences, deliveries, files, jobs, matters, milestones, terms
+from app.services.access import Actor, check_may_write, member_of, read_room_info, room_info
 from app.services.effects import Effect, Writing
 from app.services.resources import Resources
 from app.services.segments import append_comment
@@ -33,7 +33,22 @@ DUE_AT_ONCE = 100  # silences in one sweep; the next sweep goes on
 
 log = structlog.get_logger()
 
-EFFECTS: dict[str, Effect] = {}
+EFFECTS: dict[str, Effect] = {
+    "terms.proposed": terms.on_proposed,
+    "terms.accepted": terms.on_accepted,
+    "terms.withdrawn": terms.on_withdrawn,
+    "work_view.requested": terms.on_work_view_requested,
+    "work_view.accepted": terms.on_work_view_accepted,
+    "milestone.proposed": milestones.on_proposed,
+    "milestone.accepted": milestones.on_accepted,
+    "milestone.withdrawn": milestones.on_withdrawn,
+    "delay": milestones.on_delay,
+    "delay.accepted": milestones.on_delay_accepted,
+    "deliverable": deliveries.on_delivered,
+    "deliverable.accepted": deliveries.on_answered,
+    "deliverable.changes_requested": deliveries.on_answered,
+    "availability": absences.on_announced,
+}
 
 
 def checked_draft(
@@ -144,7 +159,13 @@ async def _follow(writing: Writing) -> None:
 
 async def _other_rooms(resources: Resources, draft: Draft) -> tuple[str, ...]:
     """Return the further workrooms that an entry is told to: a unit names its rooms before it begins."""
-    return ()
+    if draft.kind != "terms.accepted":
+        return ()
+    job = (await room_info(resources, draft.room)).job
+    if job is None:
+        return ()
+    async with resources.database.read() as connection:
+        return tuple(await jobs.other_rooms(connection, job, draft.room))
 
 
 def _check_state(info: RoomInfo, kind: str) -> None:
