@@ -114,7 +114,7 @@ async def _search(request: Request, room: RoomInfo | None, actor: Actor) -> Resp
         problem=problem,
         results=[result_of(hit.entry, hit.info, query) for hit in found.hits] if found is not None else [],
         found=found,
-        is_first="more" not in asked,
+        is_first=found is None or "more" not in asked,
         more=_address(path, typed, found),
         kinds=[(kind, kind_name(kind)) for kind in sorted(WRITTEN_BY_PEOPLE)],
     )
