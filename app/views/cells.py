@@ -14,8 +14,8 @@ from app.domain.live import Cell, CellState
 from app.domain.record import Body
 from app.domain.timerange import segment_start
 from app.domain.workrooms import RoomInfo
+from app.views.names import first_name
 from app.views.rendering import macro, minutes, when
-from app.views.rows import first_name
 
 WORDS: dict[CellState, tuple[str, str]] = {
     CellState.EMPTY: ("", ""),

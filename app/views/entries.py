@@ -17,11 +17,12 @@ from app.domain.record import Entry
 from app.domain.timerange import instant_text
 from app.domain.workrooms import RoomInfo
 from app.views.matters import state_html
+from app.views.names import name_of
 from app.views.rendering import macro
-from app.views.rows import FATES, Row, name_of
+from app.views.rows import FATES, Row
 
 # Kinds whose template says something even when the content is gone.
-SPEAKS_ERASED = frozenset({"message", "correction", "feedback", "comment", "frame.taken", "member.joined"})
+SPEAKS_ERASED = frozenset({"message", "correction", "feedback", "comment", "frame.taken", "member.joined", "handover"})
 
 
 @cache

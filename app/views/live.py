@@ -34,13 +34,15 @@ from app.domain.workrooms import WRITTEN_BY_PEOPLE, RoomInfo
 from app.views.cells import cell_html, total_of_body
 from app.views.entries import correction_mark, entry_row
 from app.views.matters import state_html
+from app.views.names import first_name
 from app.views.presence import last_html, proof_html, seen_html, typing_html, who_html
 from app.views.rendering import counted, macro
-from app.views.rows import FATES, TILE_OF, first_name
+from app.views.rows import FATES, TILE_OF
 from app.views.sentences import sentence
 from app.views.trackers import now_html, tracker_html
 
 HOUR_KINDS = ("hour.closed", "hour.amended")
+SECRET_GONE = ("handover.received", "handover.expired")
 
 
 def _partial(target: str, content: str, swap: str = "innerHTML") -> str:
@@ -79,6 +81,14 @@ def _matter_content(matter: Matter, room: RoomInfo) -> str:
     return _partial(f"s-{room.id}-{matter.seq}", state_html(matter, room), "outerMorph")
 
 
+def _gone_content(entry: Entry, room: RoomInfo) -> str:
+    """Return what is left of a secret that was shown or lapsed; "" for other kinds."""
+    if entry.kind not in SECRET_GONE:
+        return ""
+    gone = macro("entries/handover.html", "gone")(room.id, entry.ref)
+    return _partial(f"h-{room.id}-{entry.ref}", gone, "outerMorph")
+
+
 def timeline_content(entry: Entry, room: RoomInfo, cells: Sequence[Cell] = (), matters: Sequence[Matter] = ()) -> str:
     """Return the row of an entry, and what it changes about the row that it refers to.
 
@@ -99,6 +109,8 @@ def timeline_content(entry: Entry, room: RoomInfo, cells: Sequence[Cell] = (), m
     if entry.kind in FATES:
         member = entry.body["member"] if entry.body else entry.by
         row += _tile_content(room, entry.ref, member, FATES[entry.kind])
+    if entry.kind in SECRET_GONE:
+        return row + _gone_content(entry, room)
     if entry.kind in ERASING:
         row += _partial(
             f"e-{room.id}-{entry.ref}>.cap", macro("entries/frame.taken.html", "erased_cap")(room.id, entry.ref)
@@ -118,8 +130,9 @@ def workview_content(event: Appended, room: RoomInfo) -> str:
         own = next((matter for matter in event.matters if matter.seq == entry.seq), None)
         row = entry_row(entry, room, None, (), own)
         parts.append(f'<hx-upsert hx-target="#chat-{room.id}" key="data-seq" sort>{row}</hx-upsert>')
-        parts += [_matter_content(matter, room) for matter in event.matters if matter is not own]
         parts.append(_correction_content(entry, room))
+    parts += [_matter_content(matter, room) for matter in event.matters if matter.seq != entry.seq]
+    parts.append(_gone_content(entry, room))
     return "".join(parts)
 
 

@@ -10,8 +10,8 @@ from msgspec import Struct
 
 from app.domain.matters import SILENCE, SYSTEM, TAKING_BACK, TRANSITIONS, Matter, MatterState
 from app.domain.workrooms import RoomInfo
+from app.views.names import first_name
 from app.views.rendering import macro
-from app.views.rows import first_name
 
 WORDS: dict[MatterState, str] = {
     MatterState.OPEN: "Waiting",
@@ -23,6 +23,17 @@ WORDS: dict[MatterState, str] = {
     MatterState.CONTESTED: "Contested",
     MatterState.RECEIVED: "Received",
     MatterState.EXPIRED: "Lapsed",
+}
+ICONS: dict[MatterState, str] = {
+    MatterState.OPEN: "clock",
+    MatterState.ACCEPTED: "circle-check",
+    MatterState.DECLINED: "circle-x",
+    MatterState.WITHDRAWN: "undo-2",
+    MatterState.CHANGES_REQUESTED: "pencil-line",
+    MatterState.CONFIRMED: "circle-check",
+    MatterState.CONTESTED: "triangle-alert",
+    MatterState.RECEIVED: "check",
+    MatterState.EXPIRED: "hourglass",
 }
 BUTTONS: dict[str, tuple[str, str]] = {  # of each answer: its word, and the class of its button
     "terms.accepted": ("Accept", "primary"),
@@ -88,5 +99,5 @@ def state_html(matter: Matter, room: RoomInfo) -> str:
         answered_by = first_name(room, matter.answered_by)
     return macro("entries/_state.html", "state")(
         room, matter, WORDS[matter.state], who_must_act(matter, room), SILENCE[matter.kind].means,
-        buttons(matter, room), answered_by,
+        buttons(matter, room), answered_by, ICONS[matter.state],
     )  # fmt: skip

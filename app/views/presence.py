@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from app.domain.workrooms import RoomInfo
+from app.views.names import first_name
 from app.views.rendering import macro
-from app.views.rows import first_name
 
 
 def who_html(room: RoomInfo, here: Sequence[str]) -> Markup:

@@ -7,15 +7,15 @@ Rule 2: what happened to an entry later (a frame deleted, a correction) is hande
 
 from __future__ import annotations
 
-from datetime import datetime
-from functools import lru_cache
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from markupsafe import Markup
 
-from app.domain.accounts import initials
 from app.domain.live import CellState
+from app.domain.money import DECIMALS, Money
 from app.domain.record import Entry
+from app.domain.terms import terms_of
 from app.domain.timerange import (
     HOUR_MS,
     MINUTE_MS,
@@ -25,12 +25,17 @@ from app.domain.timerange import (
     segment_end,
     segment_start,
 )
-from app.domain.workrooms import SYSTEM, RoomInfo
-from app.views.rendering import hue, when
+from app.domain.workrooms import RoomInfo
+from app.views.money import money_text
+from app.views.names import first_name, name_of, person
+from app.views.rendering import days_text, when
+from app.views.terms import terms_lines
 from app.views.text import rich_text
 
 BAR_HEIGHT = 14
 TOLD_LATER_MS = 2 * MINUTE_MS  # an event told this long after it happened shows both times
+HEARD_OPEN_MAX = 4  # passages of a transcript that are shown without being asked for
+HEARD_CHARS_MAX = 600
 FATES = {"frame.deleted": "deleted", "frame.replaced": "replaced", "frame.unreadable": "unreadable"}
 
 
@@ -50,25 +55,6 @@ class Segment:
 
 def _pixels(milliseconds: int) -> int:
     return min(BAR_HEIGHT, -(-milliseconds * BAR_HEIGHT // SEGMENT_MS))
-
-
-@lru_cache(maxsize=16384)
-def person(name: str, by: str) -> tuple[str, str, int]:
-    """Return first name, initials and colour of a member."""
-    return name.split(" ")[0], initials(name), hue(by)
-
-
-def name_of(room: RoomInfo, by: str) -> str:
-    """Return the name behind a pseudonym, as `member.joined` committed it."""
-    member = room.members.get(by)
-    if member is not None:
-        return member.name
-    return "Workroom" if by == SYSTEM else by
-
-
-def first_name(room: RoomInfo, by: str) -> str:
-    """Return the first word of a member's name."""
-    return name_of(room, by).split(" ")[0]
 
 
 class Row:
@@ -121,9 +107,73 @@ class Row:
         """The text of a person's entry as html."""
         return rich_text(self._body["text"])
 
+    def rich(self, name: str) -> Markup:
+        """Return another text of it as html."""
+        return rich_text(self._body[name])
+
+    @staticmethod
+    def words(text: str) -> Markup:
+        """Return a text within it as html."""
+        return rich_text(text)
+
     @property
     def _body(self) -> dict[str, Any]:
         return self.body or {}
+
+    @property
+    def restricted(self) -> bool:
+        """Whether it must not leave the workroom (rule 6.4)."""
+        return bool(self._body.get("restricted"))
+
+    def name_in(self, field: str) -> str:
+        """Return the name behind a pseudonym that the body names."""
+        return name_of(self._room, str(self._body[field]))
+
+    @staticmethod
+    def date(text: str) -> str:
+        """Return `Fri 4 Dec 2026` for a day as the record writes it."""
+        day = date.fromisoformat(text)
+        return f"{day:%a} {day.day} {day:%b} {day.year}"
+
+    @staticmethod
+    def milestone(key: str) -> str:
+        """Return `Milestone 2` for `m2`: rows know no name but those in their own body."""
+        return f"Milestone {key[1:]}"
+
+    def money(self, amount_minor: int) -> str:
+        """Return `900.00 EUR`; without a currency, which bodies of milestones may leave out, the minor units."""
+        currency = self._body.get("currency")
+        return money_text(Money(amount_minor, currency)) if currency in DECIMALS else f"{amount_minor} minor units"
+
+    @property
+    def terms(self) -> list[tuple[str, str]]:
+        """What proposed terms say, line by line; their words stand below."""
+        lines = terms_lines(terms_of(self._body), self._room)
+        return [(line.label, line.value) for line in lines if line.key != "text"]
+
+    @property
+    def week(self) -> int:
+        """The number of the week that a report is about (ISO 8601)."""
+        return date.fromisoformat(self._body["week_on"]).isocalendar().week
+
+    @property
+    def week_days(self) -> str:
+        """The days of that week."""
+        monday = date.fromisoformat(self._body["week_on"])
+        return days_text(monday.isoformat(), (monday + timedelta(days=6)).isoformat())
+
+    @property
+    def is_long(self) -> bool:
+        """Whether a transcript is folded at first."""
+        lines = self._body["lines"]
+        return len(lines) > HEARD_OPEN_MAX or sum(len(line["text"]) for line in lines) > HEARD_CHARS_MAX
+
+    @property
+    def heard(self) -> str:
+        """Who speaks in a transcript."""
+        names = list(dict.fromkeys(line["who"] for line in self._body["lines"]))
+        more = len(names) - HEARD_OPEN_MAX
+        return ", ".join(names[:HEARD_OPEN_MAX]) + (f" and {more} more" if more > 0 else "")
 
     @property
     def member(self) -> str:

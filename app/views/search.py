@@ -14,9 +14,9 @@ from app.domain.record import Entry
 from app.domain.search import Query, marked, searchable_text
 from app.domain.timerange import instant_text
 from app.domain.workrooms import RoomInfo
-from app.views.sentences import sentence
+from app.views.names import name_of, person
 from app.views.rendering import when_day
-from app.views.rows import name_of, person
+from app.views.sentences import sentence
 
 SNIPPET_CHARS = 260
 BEFORE_CHARS = 70  # of them, what stands before the first mark

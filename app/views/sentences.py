@@ -11,8 +11,8 @@ from typing import Any
 from app.domain.record import Entry
 from app.domain.timerange import segment_end, segment_start
 from app.domain.workrooms import RoomInfo
+from app.views.names import first_name
 from app.views.rendering import clock, days_text
-from app.views.rows import first_name
 from app.views.text import one_line
 
 Body = dict[str, Any]

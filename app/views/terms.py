@@ -16,7 +16,7 @@ from app.domain.money import Money
 from app.domain.terms import terms_of
 from app.domain.workrooms import RoomInfo, Side
 from app.views.money import money_text
-from app.views.rows import first_name, name_of
+from app.views.names import first_name, name_of
 
 BLUR_WORDS = ("none", "light", "medium", "strong")  # rule 2.14: three strengths
 

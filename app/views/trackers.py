@@ -6,8 +6,8 @@ from markupsafe import Markup
 
 from app.domain.live import TrackerState
 from app.domain.workrooms import RoomInfo
+from app.views.names import first_name
 from app.views.rendering import macro
-from app.views.rows import first_name
 
 
 def tracker_html(state: TrackerState, room: RoomInfo) -> Markup:

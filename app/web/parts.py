@@ -24,8 +24,8 @@ from app.services.resources import Resources
 from app.services.workrooms import RoomSummary
 from app.storage.files import UploadRow
 from app.views.files import ref_of
+from app.views.names import first_name
 from app.views.presence import who_html
-from app.views.rows import first_name
 from app.views.trackers import now_html, tracker_html
 from app.web.middleware import actor_of, resources_of
 from app.web.multipart import PostedForm, is_multipart, read_form

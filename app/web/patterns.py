@@ -20,6 +20,7 @@ from app.views.samples import (
     HOUR,
     ROOM,
     SAMPLE_ENTRIES,
+    SAMPLE_MATTERS,
     SAMPLE_ROOM,
     SEGMENT,
     sample_cells,
@@ -47,7 +48,7 @@ def patterns_html(request: Request | None = None) -> str:
         actor=SimpleNamespace(name="Dana Keller", email="dana@example.org"),
         room=room,
         member=room.members[FREELANCER],
-        rows=entry_rows(SAMPLE_ENTRIES, room),
+        rows=entry_rows(SAMPLE_ENTRIES, room, matters=SAMPLE_MATTERS),
         cells=[cells_html(cells[:5], room), cells_html(cells[5:], room, [True] * 4 + [False])],
         totals=[
             total_html(ROOM, FREELANCER, HOUR, 42 * MINUTE_MS, 12 * MINUTE_MS, False),

@@ -37,8 +37,8 @@ from app.services import frames, record, workview
 from app.services.workview import DayView, HourView
 from app.views.cells import MARKS, WORDS, cells_html, total_html
 from app.views.entries import entry_rows
+from app.views.names import first_name
 from app.views.rendering import page
-from app.views.rows import first_name
 from app.web.parts import Looking, composer_context, looking_at, my_rooms, room_context
 
 CHAT_SHOWN = 25

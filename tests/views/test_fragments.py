@@ -23,12 +23,23 @@ from app.domain.live import (
     TrackerChanged,
     Typing,
 )
+from app.domain.matters import SILENCE, TAKING_BACK, TRANSITIONS, MatterState
 from app.domain.record import Entry
 from app.views import live, text
 from app.views.cells import WORDS, cell_html, cells_html
 from app.views.entries import entry_json, entry_row, entry_rows
+from app.views.matters import ICONS, NEEDS_WORDS, state_html
+from app.views.matters import WORDS as STATE_WORDS
 from app.views.presence import who_html
-from app.views.samples import FREELANCER, ROOM, SAMPLE_ENTRIES, SAMPLE_ROOM, sample_cells, sample_trackers
+from app.views.samples import (
+    FREELANCER,
+    ROOM,
+    SAMPLE_ENTRIES,
+    SAMPLE_MATTERS,
+    SAMPLE_ROOM,
+    sample_cells,
+    sample_trackers,
+)
 from app.views.sentences import sentence
 from app.views.trackers import tracker_html
 from app.web.patterns import patterns_html
@@ -53,17 +64,42 @@ def test_there_is_a_sample_of_every_kind_and_its_body_fits_its_schema() -> None:
     assert {entry.kind for entry in SAMPLE_ENTRIES} == set(KINDS)
     for entry in SAMPLE_ENTRIES:
         if entry.body is not None:
-            checked_body(entry.kind, entry.body)
+            checked_body(entry.kind, {k: v for k, v in entry.body.items() if k != "by_silence"})
+
+
+def test_there_is_a_sample_of_every_state_of_a_matter_and_each_has_an_icon_and_a_word() -> None:
+    assert {matter.state for matter in SAMPLE_MATTERS.values()} == set(MatterState)
+    assert {matter.kind for matter in SAMPLE_MATTERS.values()} == set(TRANSITIONS)
+    for matter in SAMPLE_MATTERS.values():
+        html = state_html(matter, SAMPLE_ROOM)
+        assert f"#{ICONS[matter.state]}" in html
+        assert (
+            SILENCE[matter.kind].means in html
+            if matter.state is MatterState.OPEN
+            else STATE_WORDS[matter.state] in html
+        )
+
+
+@pytest.mark.parametrize("kind", [kind for kind in TRANSITIONS if kind != "handover"])
+def test_every_answer_to_an_open_matter_can_be_given_with_one_click_by_the_side_that_may(kind: str) -> None:
+    matter = next(m for m in SAMPLE_MATTERS.values() if m.kind == kind and m.state is MatterState.OPEN)
+    html = state_html(matter, SAMPLE_ROOM)
+    for answer in TRANSITIONS[kind][MatterState.OPEN]:
+        side = matter.side if answer in TAKING_BACK else matter.asked
+        form = rf'data-for="{side}" data-answer><input type="hidden" name="kind" value="{re.escape(answer)}">'
+        link = rf'data-for="{side}" data-compose href="/rooms/{ROOM}/compose/{re.escape(answer)}\?ref={matter.seq}"'
+        assert re.search(link if answer in NEEDS_WORDS else form, html), answer
 
 
 @pytest.mark.parametrize("entry", SAMPLE_ENTRIES, ids=lambda e: f"{e.kind}-{e.seq}")
 def test_the_live_row_is_the_row_of_the_page(entry: Entry) -> None:
-    fragment = live.timeline_content(entry, SAMPLE_ROOM)
+    own = SAMPLE_MATTERS.get(entry.seq)
+    fragment = live.timeline_content(entry, SAMPLE_ROOM, matters=(own,) if own else ())
     found = re.match(
         rf'<hx-upsert hx-target="#log-{ROOM}" key="data-seq" sort>(<li .*?</li>)</hx-upsert>', fragment, re.S
     )
     assert found is not None
-    assert found.group(1) == entry_rows([entry], SAMPLE_ROOM)[0]
+    assert found.group(1) == entry_rows([entry], SAMPLE_ROOM, matters=SAMPLE_MATTERS)[0]
     assert f'id="e-{ROOM}-{entry.seq}"' in found.group(1) and f'data-seq="{entry.seq}"' in found.group(1)
 
 
@@ -174,9 +210,9 @@ def test_a_snapshot_repairs_what_may_be_lost() -> None:
 
 def test_rows_are_the_same_for_every_viewer() -> None:
     for entry in SAMPLE_ENTRIES:
-        row = entry_row(entry, SAMPLE_ROOM)
+        row = entry_row(entry, SAMPLE_ROOM, matter=SAMPLE_MATTERS.get(entry.seq))
         assert f'data-by="{entry.by}"' in row and "data-side=" in row
-        assert not re.search(r"\b[Yy]ou\b", re.sub(r'<div class="text".*?</div>', "", row, flags=re.S))
+        assert not re.search(r"\b[Yy]ou\b", re.sub(r"<(\w+)[^>]* hx-ignore>.*?</\1>", "", row, flags=re.S))
 
 
 def test_no_fragment_carries_style_or_script_of_its_own() -> None:

@@ -90,6 +90,7 @@ class MilestoneProposed(PersonBody, frozen=True, kw_only=True, tag="milestone.pr
     name: Title
     amount_minor: AmountMinor
     due_on: Day
+    currency: Currency | None = None  # that of the terms
     text: Note | None = None
 
 
