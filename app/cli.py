@@ -84,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_account(commands)
     _add_room(commands)
+    _add_report(commands)
     for name, text in (("token", "make a bearer token for /ws and /api"), ("device", "make a device token for /agent")):
         command = commands.add_parser(name, help=text, description=text)
         command.add_argument("email", metavar="EMAIL")
@@ -106,7 +107,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_account(commands: Any) -> None:
-    account = commands.add_parser("account", help="accounts: create, link, reset")
+    account = commands.add_parser("account", help="accounts: create, link, reset, second-factor")
     actions = account.add_subparsers(required=True, metavar="ACTION", parser_class=Parser)
     create = actions.add_parser("create", help="make an account; prints a one-time sign-in link")
     create.add_argument("email", metavar="EMAIL")
@@ -116,6 +117,7 @@ def _add_account(commands: Any) -> None:
     for name, text in (
         ("link", "print one more one-time sign-in link"),
         ("reset", "take password and sessions away; prints a one-time sign-in link"),
+        ("second-factor", "take a lost second factor away, so that its owner can sign in and set up another"),
     ):
         action = actions.add_parser(name, help=text, description=text)
         action.add_argument("email", metavar="EMAIL")
@@ -142,6 +144,23 @@ def _add_room(commands: Any) -> None:
     rewound.add_argument("room", metavar="ROOM")
     rewound.add_argument("--reason", required=True, help="why entries are missing; its members read it")
     rewound.set_defaults(run=_operate, command="room rewound", takes=("room", "reason"))
+
+
+def _add_report(commands: Any) -> None:
+    report = commands.add_parser("report", help="reports of users: list, dismiss, hide")
+    actions = report.add_subparsers(required=True, metavar="ACTION", parser_class=Parser)
+    text = "print the reports that wait for an answer, with their ids"
+    listing = actions.add_parser("list", help=text, description=text)
+    listing.add_argument("--all", action="store_true", help="answered ones too")
+    listing.set_defaults(run=_operate, command="report list", takes=("all",))
+    for name, text, needed in (
+        ("dismiss", "dismiss a report; what was hidden because of it is shown again", False),
+        ("hide", "hide the job, proposal or invitation that a report is about", True),
+    ):
+        action = actions.add_parser(name, help=text, description=text)
+        action.add_argument("report", metavar="REPORT", help="the id that `report list` prints")
+        action.add_argument("--answer", required=needed, default="", help="why; those concerned read it")
+        action.set_defaults(run=_operate, command=f"report {name}", takes=("report", "answer"))
 
 
 # Commands

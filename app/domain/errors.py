@@ -94,7 +94,7 @@ class NotSignedIn(WorkroomError):
 
 
 class SecondFactorRequired(NotSignedIn):
-    """An operator without a second factor: only the page that sets it up is open. `credential` is whose session it is."""
+    """An operator without a second factor: only the page that sets one up is open. `credential` is the session's."""
 
     code = "second_factor_required"
     sentence = "An operator signs in with a second factor. Set it up first, in the settings."

@@ -110,28 +110,13 @@ async def account_of_email(resources: Resources, email: str) -> Actor:
     return actor_of(row)
 
 
-async def has_password(resources: Resources, actor: Actor) -> bool:
-    """Whether the account has a password, so that a change of it needs the present one."""
+async def own_account(resources: Resources, actor: Actor) -> AccountRow:
+    """Return one's account as it is stored; NotSignedIn if it is gone."""
     async with resources.database.read() as conn:
         row = await rows.select_account(conn, actor.account)
-    return row is not None and row.password_hash is not None
-
-
-async def reset_account(resources: Resources, email: str) -> str:
-    """Take password, sessions and older links away from an account whose owner lost them; return a sign-in link.
-
-    Raises:
-        NotFound: if no account has this address.
-    """
-    actor = await account_of_email(resources, email)
-
-    async def update(tx: Tx) -> list[str]:
-        await rows.update_password(tx.conn, actor.account, None)
-        await rows.delete_links_of(tx.conn, actor.account, "sign_in", "recovery", "address")
-        return await rows.delete_sessions_of(tx.conn, actor.account)
-
-    publish_revoked(resources, await resources.database.writer.run(update))
-    return await new_link(resources, actor)
+    if row is None or row.closed_at is not None:
+        raise NotSignedIn()
+    return row
 
 
 # Signing in and out
@@ -195,7 +180,7 @@ async def credential_of_session(resources: Resources, token: str) -> Credential:
 
     Raises:
         NotSignedIn: if there is no such session, it is over, or it waits for the second factor.
-        SecondFactorRequired: carrying the credential, if it is an operator's who has to set one up.
+        SecondFactorRequired: carrying the credential (rule 4).
     """
     if not token or len(token) > SECRET_CHARS_MAX:
         raise NotSignedIn()
@@ -383,29 +368,22 @@ async def insert_account(tx: Tx, row: AccountRow) -> None:
     await rows.insert_account(tx.conn, row)
 
 
-def new_session(resources: Resources, client: Client, account: str = "") -> tuple[SessionRow, str]:
-    """Return a new browser session and the secret that its cookie carries; nothing is stored yet."""
-    now = resources.clock.real_now()
+async def open_session(tx: Tx, resources: Resources, account: AccountRow, client: Client) -> SignedIn:
+    """Insert a session of an account in a transaction; it waits for the second factor where there is one (rule 3)."""
+    now, secret = resources.clock.real_now(), new_secret(resources)
+    awaits_factor = account.factor_at is not None
     session = SessionRow(
         id=id_from_bytes(resources.random_bytes(16)),
-        account=account,
+        account=account.id,
         user_agent=client.user_agent[:200],
         address=client.address[:60],
         created_at=now,
         seen_at=now,
-        expires_at=now + SESSION_MS,
+        expires_at=now + (FACTOR_WAIT_MS if awaits_factor else SESSION_MS),
+        awaits_factor=awaits_factor,
     )
-    return session, new_secret(resources)
-
-
-async def open_session(tx: Tx, resources: Resources, account: AccountRow, client: Client) -> SignedIn:
-    """Insert a session of an account in a transaction; it waits for the second factor where there is one (rule 3)."""
-    session, secret = new_session(resources, client, account.id)
-    if account.factor_at is not None:
-        until = session.created_at + FACTOR_WAIT_MS
-        session = msgspec.structs.replace(session, awaits_factor=True, expires_at=until)
     await rows.insert_session(tx.conn, session, digest_of(secret))
-    return SignedIn(secret, Credential(session.id, actor_of(account)), session.awaits_factor)
+    return SignedIn(secret, Credential(session.id, actor_of(account)), awaits_factor)
 
 
 async def _note_use(resources: Resources, work: Callable[[Tx], Awaitable[None]]) -> None:

@@ -13,7 +13,6 @@ from app.domain.errors import Conflict, Forbidden, LinkSpent, NotFound
 from app.domain.workrooms import Member, RoomInfo, Side
 from app.services import mail, workrooms
 from app.services.access import Actor, room_info
-from app.services.addresses import ask_address
 from app.services.accounts import (
     Client,
     SignedIn,
@@ -22,6 +21,7 @@ from app.services.accounts import (
     new_account,
     open_session,
 )
+from app.services.addresses import ask_address
 from app.services.links import digest_of, insert_link
 from app.services.resources import Resources
 from app.storage import accounts as rows

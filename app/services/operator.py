@@ -11,10 +11,12 @@ from typing import Annotated, Any
 
 import msgspec
 
+from app.domain.blocks import ReportState, ReportStep
 from app.domain.bodies.fields import NOTE_CHARS_MAX
 from app.domain.errors import Malformed, NotFound
+from app.domain.timerange import instant_text
 from app.domain.workrooms import Side
-from app.services import accounts, invitations, workrooms
+from app.services import accounts, blocks, invitations, recovery, second_factor, workrooms
 from app.services.access import Actor, room_info
 from app.services.checkpoints import accept_rewound_room
 from app.services.resources import Resources
@@ -75,12 +77,18 @@ async def link_account(resources: Resources, wanted: OfAccount) -> list[str]:
 
 async def reset_account(resources: Resources, wanted: OfAccount) -> list[str]:
     """Take password, sessions and older links away; make a new link."""
-    link = await accounts.reset_account(resources, wanted.email)
+    link = await recovery.reset_account(resources, wanted.email)
     return [
         "Password, sessions and older links of this account are gone; its tokens and trackers stay.",
         "This link signs in once, within 24 hours:",
         link,
     ]
+
+
+async def remove_second_factor(resources: Resources, wanted: OfAccount) -> list[str]:
+    """Take a lost second factor away; the owner signs in with the password, or a link, and sets up another."""
+    actor = await second_factor.remove_lost(resources, wanted.email)
+    return [f"The second factor is gone, all sessions ended, and the owner was told by mail: {actor.email}"]
 
 
 async def create_room(resources: Resources, wanted: CreateRoom) -> list[str]:
@@ -133,15 +141,60 @@ async def new_device(resources: Resources, wanted: OfAccount) -> list[str]:
     return [await accounts.new_token(resources, actor, "device", wanted.label or "command line")]
 
 
+class ListReports(msgspec.Struct, frozen=True):
+    """List the reports that wait, or all."""
+
+    all: bool = False
+
+
+class AnswerReport(msgspec.Struct, frozen=True):
+    """Answer a report; `answer` is what its author reads."""
+
+    report: str
+    answer: str = ""
+
+
+async def list_reports(resources: Resources, wanted: ListReports) -> list[str]:
+    """Print reports, each with what it is about; the id is what `dismiss` and `hide` take."""
+    shown = await blocks.open_reports(resources, None if wanted.all else ReportState.OPEN)
+    if not shown:
+        return ["No report waits."] if not wanted.all else ["Nothing was ever reported."]
+    lines = []
+    for each in shown:
+        row = each.row.report
+        title = each.about.title if each.about is not None else "gone"
+        told = " ".join(row.text.split())
+        lines.append(f"{instant_text(row.sent_at)} {row.state} {row.reason}: {row.subject} “{title}”")
+        lines.append(f"  of {each.row.account_name} <{each.row.account_email}>, by {each.row.reporter_name}: {told}")
+        lines.append(f"  {row.id}")
+    return lines
+
+
+async def dismiss_report(resources: Resources, wanted: AnswerReport) -> list[str]:
+    """Dismiss a report; what was hidden because of it is shown again."""
+    found = await blocks.answer_report(resources, None, wanted.report, ReportStep.DISMISS, wanted.answer)
+    return [f"The report is dismissed. Its {found.subject} is as it was: {found.subject_id}"]
+
+
+async def hide_reported(resources: Resources, wanted: AnswerReport) -> list[str]:
+    """Hide the job, proposal or invitation that a report is about; its author reads why."""
+    found = await blocks.answer_report(resources, None, wanted.report, ReportStep.HIDE, wanted.answer)
+    return [f"Nobody but its author sees this {found.subject} any more: {found.subject_id}"]
+
+
 Command = Callable[[Resources, Any], Awaitable[list[str]]]
 
 COMMANDS: dict[str, tuple[type[msgspec.Struct], Command]] = {
     "account create": (CreateAccount, create_account),
     "account link": (OfAccount, link_account),
     "account reset": (OfAccount, reset_account),
+    "account second-factor": (OfAccount, remove_second_factor),
     "room create": (CreateRoom, create_room),
     "room invite": (Invite, invite),
     "room rewound": (Rewound, rewound),
+    "report list": (ListReports, list_reports),
+    "report dismiss": (AnswerReport, dismiss_report),
+    "report hide": (AnswerReport, hide_reported),
     "token": (OfAccount, new_token),
     "device": (OfAccount, new_device),
 }

@@ -25,6 +25,9 @@ class AccountRow(msgspec.Struct, frozen=True):
     password_hash: str | None
     operator: bool
     created_at: int
+    verified_at: int | None = None  # when somebody opened a link that was mailed to the address
+    factor_at: int | None = None  # since when a second factor is asked for
+    closed_at: int | None = None
 
 
 class SessionRow(msgspec.Struct, frozen=True):
@@ -37,6 +40,7 @@ class SessionRow(msgspec.Struct, frozen=True):
     created_at: int
     seen_at: int
     expires_at: int
+    awaits_factor: bool = False
 
 
 class TokenRow(msgspec.Struct, frozen=True):
@@ -51,7 +55,7 @@ class TokenRow(msgspec.Struct, frozen=True):
 
 
 class LinkRow(msgspec.Struct, frozen=True):
-    """A one-time link: `purpose` is "sign_in", "invitation" or "pairing"."""
+    """A one-time link: `purpose` is "sign_in", "invitation", "pairing", "sign_up", "recovery" or "address"."""
 
     token_hash: bytes
     purpose: str
@@ -64,33 +68,12 @@ class LinkRow(msgspec.Struct, frozen=True):
     created_at: int
     expires_at: int
     used_at: int | None
+    email: str | None = None
 
 
-_ACCOUNT: tuple[Column[Any], ...] = (
-    accounts.c.id,
-    accounts.c.email,
-    accounts.c.name,
-    accounts.c.password_hash,
-    accounts.c.operator,
-    accounts.c.created_at,
-)
-_SESSION: tuple[Column[Any], ...] = (
-    sessions.c.id,
-    sessions.c.account,
-    sessions.c.user_agent,
-    sessions.c.address,
-    sessions.c.created_at,
-    sessions.c.seen_at,
-    sessions.c.expires_at,
-)
-_TOKEN: tuple[Column[Any], ...] = (
-    tokens.c.id,
-    tokens.c.account,
-    tokens.c.purpose,
-    tokens.c.label,
-    tokens.c.created_at,
-    tokens.c.seen_at,
-)
+_ACCOUNT: tuple[Column[Any], ...] = tuple(accounts.c[name] for name in AccountRow.__struct_fields__)
+_SESSION: tuple[Column[Any], ...] = tuple(sessions.c[name] for name in SessionRow.__struct_fields__)
+_TOKEN: tuple[Column[Any], ...] = tuple(tokens.c[name] for name in TokenRow.__struct_fields__)
 _LINK: tuple[Column[Any], ...] = tuple(links.c[name] for name in LinkRow.__struct_fields__)
 
 
@@ -110,6 +93,11 @@ async def select_account(conn: AsyncConnection, account: str) -> AccountRow | No
 async def select_account_by_email(conn: AsyncConnection, email: str) -> AccountRow | None:
     """Return the account with this address, which is compared in lower case."""
     return _account((await conn.execute(select(*_ACCOUNT).where(accounts.c.email == email))).first())
+
+
+async def update_account(conn: AsyncConnection, account: str, **values: Any) -> None:
+    """Change an account."""
+    await conn.execute(update(accounts).where(accounts.c.id == account).values(**values))
 
 
 async def update_password(conn: AsyncConnection, account: str, password_hash: str | None) -> None:
@@ -142,7 +130,7 @@ async def select_sessions_of(conn: AsyncConnection, account: str, now: int) -> l
     """Return the live sessions of an account, the one used last first."""
     query = (
         select(*_SESSION)
-        .where(sessions.c.account == account, sessions.c.expires_at > now)
+        .where(sessions.c.account == account, sessions.c.expires_at > now, sessions.c.awaits_factor.is_(False))
         .order_by(sessions.c.seen_at.desc(), sessions.c.id)
     )
     return [SessionRow(*row) for row in await conn.execute(query)]
@@ -151,6 +139,16 @@ async def select_sessions_of(conn: AsyncConnection, account: str, now: int) -> l
 async def update_session_seen(conn: AsyncConnection, session: str, seen_at: int, expires_at: int) -> None:
     """Note that a session was used, which also prolongs it."""
     await conn.execute(update(sessions).where(sessions.c.id == session).values(seen_at=seen_at, expires_at=expires_at))
+
+
+async def update_session_confirmed(conn: AsyncConnection, session: str, now: int, expires_at: int) -> bool:
+    """Open a session that waited for the second factor; return whether it still did."""
+    statement = (
+        update(sessions)
+        .where(sessions.c.id == session, sessions.c.awaits_factor.is_(True), sessions.c.expires_at > now)
+        .values(awaits_factor=False, expires_at=expires_at, seen_at=now)
+    )
+    return (await conn.execute(statement)).rowcount == 1
 
 
 async def delete_session(conn: AsyncConnection, account: str, session: str) -> bool:
@@ -206,6 +204,13 @@ async def delete_token(conn: AsyncConnection, account: str, token: str) -> bool:
     """Delete a token of an account; return whether there was one."""
     statement = delete(tokens).where(tokens.c.id == token, tokens.c.account == account)
     return (await conn.execute(statement)).rowcount == 1
+
+
+async def delete_tokens_of(conn: AsyncConnection, account: str) -> list[str]:
+    """Delete the tokens and devices of an account; return their ids."""
+    gone = list((await conn.execute(select(tokens.c.id).where(tokens.c.account == account))).scalars())
+    await conn.execute(delete(tokens).where(tokens.c.account == account))
+    return gone
 
 
 # One-time links
@@ -268,9 +273,22 @@ async def update_pairing_account(conn: AsyncConnection, token_hash: bytes, accou
     return (await conn.execute(statement)).rowcount == 1
 
 
-async def delete_sign_in_links_of(conn: AsyncConnection, account: str) -> None:
-    """Delete the sign-in links of an account: after a reset the older ones no longer open it."""
-    await conn.execute(delete(links).where(links.c.account == account, links.c.purpose == "sign_in"))
+async def count_links_mailed(conn: AsyncConnection, email: str, purpose: str, now: int) -> int:
+    """Return how many links for a purpose that were mailed to an address can still be used."""
+    query = select(func.count()).where(
+        links.c.email == email, links.c.purpose == purpose, links.c.expires_at > now, links.c.used_at.is_(None)
+    )
+    return int((await conn.execute(query)).scalar_one())
+
+
+async def delete_links_of(conn: AsyncConnection, account: str, *purposes: str) -> None:
+    """Delete the links of an account for some purposes: after a reset the older ones no longer open it."""
+    await conn.execute(delete(links).where(links.c.account == account, links.c.purpose.in_(purposes)))
+
+
+async def delete_links_mailed(conn: AsyncConnection, email: str, purpose: str) -> None:
+    """Delete the links for a purpose that were mailed to an address."""
+    await conn.execute(delete(links).where(links.c.email == email, links.c.purpose == purpose))
 
 
 def _account(row: Row[*tuple[Any, ...]] | None) -> AccountRow | None:

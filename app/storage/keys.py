@@ -13,6 +13,8 @@ from threading import Lock
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from app.domain.checkpoint import Checkpoint, checkpoint_text, key_id, parse_checkpoint, signed_note, verifier_key
 from app.domain.checkpoint import room_origin as _room_origin
@@ -26,6 +28,14 @@ class Signer:
         self.origin = origin
         self._key = key
         self.public_key = key.public_key().public_bytes_raw()
+
+    def derived_key(self, purpose: str) -> bytes:
+        """Return 32 bytes for a purpose, by which what must be read again is encrypted (HKDF, RFC 5869).
+
+        Whoever has the database alone cannot read it; a server that gets another key file cannot either.
+        """
+        secret = self._key.private_bytes_raw()
+        return HKDF(SHA256(), 32, salt=None, info=f"workroom {purpose}".encode()).derive(secret)
 
     def verifier_key(self, room: str) -> str:
         """Return the key by which anybody can check a room's checkpoints."""

@@ -13,11 +13,14 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from app.domain import errors
-from app.domain.errors import NotSignedIn, TooMany, WorkroomError
+from app.domain.errors import NotSignedIn, SecondFactorRequired, TooMany, WorkroomError
 from app.views.rendering import page
 
 STATUSES: dict[type[WorkroomError], int] = {
     errors.NotSignedIn: 401,
+    errors.SecondFactorRequired: 403,
+    errors.SignUpClosed: 403,
+    errors.StillActive: 409,
     errors.Forbidden: 403,
     errors.NotMember: 403,
     errors.NotFound: 404,
@@ -72,6 +75,8 @@ def error_response(request: Request, error: WorkroomError | None) -> Response:
     headers = retry_headers(error, status)
     if wants_json(request):
         return json_error(error, status, headers)
+    if isinstance(error, SecondFactorRequired):
+        return _to("/settings/second-factor", request)
     if isinstance(error, NotSignedIn):
         return _to_sign_in(request)
     return _page(request, status, str(error), headers)
@@ -102,7 +107,7 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
 
 def wants_json(request: Request) -> bool:
     """Whether a program asks: by the address, or by what it accepts."""
-    if request.url.path.startswith(("/api/", "/pair/")):  # nothing below these is a page
+    if request.url.path.startswith(("/api/", "/pair/", "/devices/")):  # nothing below these is a page
         return True
     accepted = request.headers.get("accept", "")
     return "application/json" in accepted and "text/html" not in accepted
@@ -112,6 +117,10 @@ def _to_sign_in(request: Request) -> Response:
     """Return to where one was after signing in; a form that was posted begins again at its page."""
     path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     target = f"/sign-in?next={quote(path)}" if request.method in ("GET", "HEAD") and path != "/" else "/sign-in"
+    return _to(target, request)
+
+
+def _to(target: str, request: Request) -> Response:
     if "hx-request" in request.headers:
         return Response(status_code=204, headers={"hx-redirect": target})
     return RedirectResponse(target, 303)

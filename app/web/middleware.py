@@ -13,22 +13,26 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.config import Settings
-from app.domain.errors import Forbidden, NotFound, NotSignedIn, TooLarge, WorkroomError
+from app.domain.errors import Forbidden, NotFound, NotSignedIn, SecondFactorRequired, TooLarge, WorkroomError
 from app.services import accounts
 from app.services.access import Actor
 from app.services.accounts import SESSION_COOKIE, Credential
 from app.services.resources import Resources
-from app.web.errors import error_response
+from app.web.errors import error_response, wants_json
+from app.web.expired import Posted, expired_response, is_form
+from app.web.multipart import files_bytes_max
 
 BODY_BYTES_MAX = 1024 * 1024  # a text has 32 KiB; files and frames have limits and ways of their own
 COOKIE_SECONDS = 400 * 86_400  # what browsers allow at most; the session itself ends in the database
 _UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+# What an operator without a second factor reaches: the page that sets it up, the way out, and what is nobody's.
+_WITHOUT_FACTOR = ("/settings/second-factor", "/sign-out", "/about")
 _NOBODY = ("/static/", "/healthz", "/favicon.ico")  # paths that ask for nobody
 
 log = structlog.get_logger()
@@ -78,7 +82,7 @@ class Edge:
             return
         request_id = secrets.token_hex(8)
         state = scope.setdefault("state", {})
-        state.update(request_id=request_id, credential=None, actor=None)
+        state.update(request_id=request_id, credential=None, actor=None, lacks_factor=False)
         started = False
 
         async def send_with_headers(message: Message) -> None:
@@ -92,13 +96,16 @@ class Edge:
             await send(message)
 
         request = Request(scope)
+        posted: Posted | None = None
         error: WorkroomError | None
         try:
             if "\0" in scope["path"]:  # names nothing, and PostgreSQL cannot even be asked for it
                 raise NotFound()
             check_same_origin(request.method, request.headers, self._settings)
-            limited = _limited(request.headers, receive)
+            limited = _limited(request, receive)
             await _find_actor(request)
+            if request.method == "POST" and request.state.actor is None and is_form(request):
+                limited = posted = Posted(limited)
             await self._app(scope, limited, send_with_headers)
             return
         except ClientDisconnect:
@@ -108,8 +115,13 @@ class Edge:
         except Exception as bug:  # the edge: nothing of it may reach the client
             log.error("request failed", request_id=request_id, path=scope["path"], exc_info=bug)
             error = None
-        if not started:
-            await error_response(request, error)(scope, receive, send_with_headers)
+        if started:
+            return
+        if posted is not None and isinstance(error, NotSignedIn) and not wants_json(request):
+            answer = await expired_response(Request(scope, posted.again))
+        else:
+            answer = error_response(request, error)
+        await answer(scope, receive, send_with_headers)
 
 
 def check_same_origin(method: str, headers: Mapping[str, str], settings: Settings) -> None:
@@ -200,23 +212,30 @@ async def _find_actor(request: Request) -> None:
     elif cookie := request.cookies.get(SESSION_COOKIE):
         try:
             credential = await accounts.credential_of_session(resources_of(request), cookie)
+        except SecondFactorRequired as required:
+            if not path.startswith(_WITHOUT_FACTOR):
+                raise
+            assert isinstance(required.credential, Credential)
+            credential = required.credential
         except NotSignedIn:
             return
     else:
         return
     request.state.credential = credential
     request.state.actor = credential.actor
+    request.state.lacks_factor = credential.lacks_factor
 
 
-def _limited(headers: Headers, receive: Receive) -> Receive:
+def _limited(request: Request, receive: Receive) -> Receive:
     """Return `receive` with a limit on the body.
 
     Raises:
         TooLarge: at once, if the length that is announced is over it; else when the body is.
     """
-    announced = headers.get("content-length", "0")
-    too_large = TooLarge("This is too large: a request may have 1 MiB.")
-    if not announced.isdecimal() or int(announced) > BODY_BYTES_MAX:
+    announced = request.headers.get("content-length", "0")
+    most = files_bytes_max(request) or BODY_BYTES_MAX
+    too_large = TooLarge(f"This is too large: a request may have {most // 2**20} MiB.")
+    if not announced.isdecimal() or int(announced) > most:
         raise too_large
     received = 0
 
@@ -225,7 +244,7 @@ def _limited(headers: Headers, receive: Receive) -> Receive:
         message = await receive()
         if message["type"] == "http.request":
             received += len(message.get("body", b""))
-            if received > BODY_BYTES_MAX:
+            if received > most:
                 raise too_large
         return message
 

@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from app.domain.events import KINDS
 from app.services.record import PAGE_ENTRIES_MAX
+from app.web import account_schemas as account
 
 JSON = "application/json"
 _CONVERTOR = re.compile(r":\w+}")
@@ -108,6 +109,109 @@ class Consistency(Struct, frozen=True, forbid_unknown_fields=True, rename={"size
     proof: list[str]
 
 
+class ShownOffer(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a job offers; amounts in minor units of the currency. No `start_on` means as soon as possible."""
+
+    title: str
+    description: str
+    pay: str
+    currency: str
+    low_minor: int
+    high_minor: int
+    weekly_hours: int | None
+    start_on: str | None
+    time_zone: str
+    skills: list[str]
+    work_view: bool
+    visible_to: str
+
+
+class ShownJob(Struct, frozen=True, forbid_unknown_fields=True):
+    """A job; `proposal` is the state of one's own."""
+
+    id: str
+    client: str
+    state: str
+    version: int
+    offer: ShownOffer
+    posted_at: str
+    edited_at: str | None
+    proposal: str | None
+
+
+class Jobs(Struct, frozen=True, forbid_unknown_fields=True):
+    jobs: list[ShownJob]
+    page: int
+    more: bool
+
+
+class ShownProposal(Struct, frozen=True, forbid_unknown_fields=True):
+    """A proposal as the job's client sees it; `version` is the one of the offer that it answers."""
+
+    id: str
+    freelancer: str
+    version: int
+    state: str
+    text: str
+    amount_minor: int
+    currency: str
+    soon: str
+    sent_at: str
+    note: str | None
+    room: str | None
+
+
+class Proposals(Struct, frozen=True, forbid_unknown_fields=True):
+    proposals: list[ShownProposal]
+
+
+class ChangedProposal(Struct, frozen=True, forbid_unknown_fields=True):
+    id: str
+    job: str
+
+
+class OpenedMessages(Struct, frozen=True, forbid_unknown_fields=True):
+    """The workroom of the two: the same one however often it is asked for."""
+
+    room: str
+
+
+class PostJob(Struct, frozen=True, forbid_unknown_fields=True):
+    """A job as it is typed: amounts like `45.50`, skills with commas. With an `id`, a repeat posts nothing more."""
+
+    title: str
+    description: str
+    pay: str
+    currency: str
+    time_zone: str
+    low: str = ""
+    high: str = ""
+    budget: str = ""
+    weekly_hours: str = ""
+    start_on: str = ""
+    skills: str = ""
+    work_view: bool = False
+    visible_to: str = "everybody"
+    id: str | None = None
+
+
+class SendProposal(Struct, frozen=True, forbid_unknown_fields=True):
+    """A proposal as it is typed, for the `version` of the job that was read."""
+
+    text: str
+    amount: str
+    soon: str
+    version: int
+
+
+class DeclineProposal(Struct, frozen=True, forbid_unknown_fields=True):
+    note: str = ""
+
+
+class EmptyRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """No fields; the body may be left out."""
+
+
 class Refusal(Struct, frozen=True, forbid_unknown_fields=True):
     code: str
     message: str
@@ -170,6 +274,19 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("GET", "/api/search"): Operation(
         "Entries with words, in one workroom or in all", FoundEntries, query=("q", "room", "more", "limit")
     ),
+    ("GET", "/api/account"): Operation("One's own account", account.Account),
+    ("POST", "/api/account/name"): Operation("Change one's name", account.Done, body=account.NewName),
+    ("POST", "/api/account/address"): Operation(
+        "Have a link mailed to another address", account.Done, body=account.NewAddress, status=202
+    ),
+    ("POST", "/api/account/password"): Operation("Set a password", account.Done, body=account.NewPassword),
+    ("GET", "/api/account/sessions"): Operation("Where one is signed in", account.Sessions),
+    ("POST", "/api/account/sessions/others/revoke"): Operation("End all sessions but this one", account.Done),
+    ("POST", "/api/account/sessions/{id}/revoke"): Operation("End a session", account.Done),
+    ("GET", "/api/account/tokens"): Operation("One's tokens and devices", account.Tokens),
+    ("POST", "/api/account/tokens"): Operation("Make a token", account.MadeToken, body=account.NewToken, status=201),
+    ("POST", "/api/account/tokens/{id}/revoke"): Operation("Revoke a token or a device", account.Done),
+    ("GET", "/api/account/export"): Operation("What the server keeps of one's account", "application/zip"),
     ("GET", "/api/rooms"): Operation("The workrooms of this account", Rooms),
     ("GET", "/api/rooms/{room}"): Operation("A workroom and its members", Room),
     ("GET", "/api/rooms/{room}/entries"): Operation("Entries behind a seq", Entries, query=("after", "limit")),
@@ -192,6 +309,20 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         "A file of an entry; the download of a restricted one is logged", "application/octet-stream"
     ),
     ("GET", "/api/rooms/{room}/files/{seq}/{position}/preview"): Operation("Its picture", "image/webp"),
+}
+
+OPERATIONS |= {
+    ("GET", "/api/jobs"): Operation(
+        "Jobs that this account sees, the newest first", Jobs, query=("q", "pay", "open", "view", "page")
+    ),
+    ("POST", "/api/jobs"): Operation("Post a job", ShownJob, body=PostJob, status=201),
+    ("GET", "/api/jobs/{job}"): Operation("A job", ShownJob),
+    ("POST", "/api/jobs/{job}/close"): Operation("Close one's job", ShownJob, body=EmptyRequest),
+    ("GET", "/api/jobs/{job}/proposals"): Operation("The proposals for one's job", Proposals),
+    ("POST", "/api/jobs/{job}/proposals"): Operation("Propose", ChangedProposal, body=SendProposal, status=201),
+    ("POST", "/api/proposals/{proposal}/withdraw"): Operation("Take back", ChangedProposal, body=EmptyRequest),
+    ("POST", "/api/proposals/{proposal}/decline"): Operation("Decline", ChangedProposal, body=DeclineProposal),
+    ("POST", "/api/proposals/{proposal}/open"): Operation("Open the messages", OpenedMessages, body=EmptyRequest),
 }
 
 
@@ -244,7 +375,7 @@ def _described(path: str, name: str, operation: Operation) -> dict[str, Any]:
 
 def _parameter(name: str) -> dict[str, Any]:
     """Return the schema of a parameter: an id, or a whole number."""
-    if name in ("room", "upload"):
+    if name in ("room", "upload", "id"):
         return {"type": "string", "pattern": "^[0-9a-z]{26}$"}
     if name in ("q", "more"):
         return {"type": "string"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.routing import BaseRoute, Route
 
 from app.services.resources import Resources
-from app.web import accounts, files, home, patterns, rooms, search, workview
+from app.web import account_api, accounts, files, home, pairing, patterns, rooms, search, settings, sign_in, workview
 from app.web.api import API_ROUTES
 from app.web.static import serve_static
 
@@ -14,13 +14,17 @@ def routes(resources: Resources) -> list[BaseRoute]:
     """Return the routes of pages, forms, pictures, static files and the JSON API."""
     return [
         *home.routes,
+        *sign_in.routes,
         *accounts.routes,
+        *settings.routes,
+        *pairing.routes,
         *search.routes,
         *rooms.routes,
         *workview.routes,
         *files.routes,
         *patterns.routes,
         *API_ROUTES,
+        *account_api.api_routes,
         *search.api_routes,
         *workview.api_routes,
         *files.api_routes,

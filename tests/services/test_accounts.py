@@ -25,12 +25,13 @@ from app.domain.errors import (
 )
 from app.domain.live import AccessRevoked
 from app.domain.workrooms import Side
-from app.services import accounts, invitations, pairing, workrooms
+from app.services import accounts, invitations, pairing, recovery, workrooms
 from app.services.access import Actor
 from app.services.accounts import Client
 from app.services.clock import ManualClock
 from app.services.resources import Resources
 from app.services.throttle import SIGN_IN_WINDOW_MS
+from app.storage import accounts as account_rows
 from app.storage.tables import links, sessions, tokens
 from tests.published import Published
 
@@ -109,7 +110,7 @@ async def test_neither_passwords_nor_tokens_are_stored_as_they_are(house: House)
     api = await accounts.new_token(house.resources, actor, "api", "script")
     async with house.resources.database.read() as conn:
         stored = [*(await conn.execute(select(sessions))).all(), *(await conn.execute(select(tokens))).all()]
-        row = await accounts.rows.select_account(conn, actor.account)
+        row = await account_rows.select_account(conn, actor.account)
     assert row is not None and row.password_hash is not None and row.password_hash.startswith("$argon2id$")
     assert all(signed.token not in str(line) and api not in str(line) for line in stored)
 
@@ -181,8 +182,8 @@ async def test_a_new_password_needs_the_present_one_and_ends_the_other_sessions(
     here = await accounts.sign_in(house.resources, "ana@example.org", PASSWORD, HERE)
     elsewhere = await accounts.sign_in(house.resources, "ana@example.org", PASSWORD, HERE)
     with pytest.raises(WrongPassword):
-        await accounts.set_password(house.resources, actor, "another long one", "wrong", session=here.credential.id)
-    await accounts.set_password(house.resources, actor, "another long one", PASSWORD, session=here.credential.id)
+        await recovery.set_password(house.resources, actor, "another long one", "wrong", session=here.credential.id)
+    await recovery.set_password(house.resources, actor, "another long one", PASSWORD, session=here.credential.id)
     assert house.revoked() == [elsewhere.credential.id]
     assert await accounts.actor_of_session(house.resources, here.token) == actor
     await accounts.sign_in(house.resources, "ana@example.org", "another long one", HERE)
@@ -216,14 +217,14 @@ async def test_a_reset_takes_password_sessions_and_older_links_away(house: House
     actor = await accounts.create_account(house.resources, "ana@example.org", "Ana", PASSWORD)
     signed = await accounts.sign_in(house.resources, "ana@example.org", PASSWORD, HERE)
     older = secret_of(await accounts.new_link(house.resources, actor))
-    fresh = secret_of(await accounts.reset_account(house.resources, "ana@example.org"))
+    fresh = secret_of(await recovery.reset_account(house.resources, "ana@example.org"))
     assert house.revoked() == [signed.credential.id]
     with pytest.raises(WrongPassword):
         await accounts.sign_in(house.resources, "ana@example.org", PASSWORD, HERE)
     with pytest.raises(LinkSpent):
         await accounts.sign_in_with_link(house.resources, older, HERE)
     await accounts.sign_in_with_link(house.resources, fresh, HERE)
-    await accounts.set_password(house.resources, actor, "a new long one")
+    await recovery.set_password(house.resources, actor, "a new long one")
 
 
 async def test_a_token_opens_only_what_it_was_made_for(house: House) -> None:

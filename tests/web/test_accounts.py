@@ -18,7 +18,9 @@ from app.domain.workrooms import Side
 from app.services import accounts, invitations, workrooms
 from app.services.accounts import Client
 from app.services.resources import Resources
+from app.views.browsers import browser_name
 from app.web import accounts as pages
+from app.web import pairing, settings, sign_in
 from app.web.errors import on_http_exception
 from app.web.middleware import BODY_BYTES_MAX, Edge, actor_of
 from tests.builders import build_account
@@ -50,6 +52,9 @@ def app(resources: Resources) -> Starlette:
     made = Starlette(
         routes=[
             *pages.routes,
+            *sign_in.routes,
+            *settings.routes,
+            *pairing.routes,
             Route("/who", _who),
             Route("/api/who", _who),
             Route("/bug", _bug),
@@ -77,7 +82,7 @@ async def program(app: Starlette) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def sign_in(browser: httpx.AsyncClient, email: str, target: str = "/who") -> httpx.Response:
+async def enter(browser: httpx.AsyncClient, email: str, target: str = "/who") -> httpx.Response:
     return await browser.post("/sign-in", data={"email": email, "password": PASSWORD, "next": target})
 
 
@@ -87,7 +92,7 @@ async def test_signing_in_leads_where_one_wanted_to_go(browser: httpx.AsyncClien
     assert (asked.status_code, asked.headers["location"]) == (303, "/sign-in?next=/who%3Fx%3D1")
     shown = await browser.get(asked.headers["location"])
     assert '<input type="hidden" name="next" value="/who?x=1">' in shown.text
-    signed = await sign_in(browser, ana.email, "/who?x=1")
+    signed = await enter(browser, ana.email, "/who?x=1")
     assert (signed.status_code, signed.headers["location"]) == (303, "/who?x=1")
     cookie = signed.headers["set-cookie"].lower()
     assert "httponly" in cookie and "samesite=lax" in cookie and "path=/" in cookie and "secure" not in cookie
@@ -97,7 +102,7 @@ async def test_signing_in_leads_where_one_wanted_to_go(browser: httpx.AsyncClien
 @pytest.mark.parametrize("target", ["https://evil.example/", "//evil.example", "/\\evil.example", "evil", ""])
 async def test_signing_in_never_leads_elsewhere(browser: httpx.AsyncClient, resources: Resources, target: str) -> None:
     ana = await build_account(resources, "Ana Novak")
-    assert (await sign_in(browser, ana.email, target)).headers["location"] == "/"
+    assert (await enter(browser, ana.email, target)).headers["location"] == "/"
 
 
 async def test_a_wrong_password_keeps_what_was_typed_but_not_the_password(
@@ -118,7 +123,7 @@ async def test_too_many_attempts_are_told_when_to_come_back(browser: httpx.Async
 
 async def test_signing_out_ends_the_session(browser: httpx.AsyncClient, resources: Resources) -> None:
     ana = await build_account(resources, "Ana Novak")
-    await sign_in(browser, ana.email)
+    await enter(browser, ana.email)
     answer = await browser.post("/sign-out")
     assert answer.headers["location"] == "/sign-in"
     assert await accounts.sessions_of(resources, ana) == []
@@ -156,7 +161,7 @@ async def test_who_is_signed_in_joins_with_one_button(browser: httpx.AsyncClient
     ana = await build_account(resources, "Ana Novak")
     room = await workrooms.open_room(resources, dana.account, None, "A logo")
     path = (await invitations.invite(resources, dana, room, Side.FREELANCER)).removeprefix(BASE)
-    await sign_in(browser, ana.email)
+    await enter(browser, ana.email)
     assert "You are signed in as Ana Novak" in (await browser.get(path)).text
     assert (await browser.post(path)).headers["location"] == f"/rooms/{room}"
 
@@ -165,7 +170,7 @@ async def test_settings_list_and_revoke_sessions_devices_and_tokens(
     browser: httpx.AsyncClient, resources: Resources
 ) -> None:
     ana = await build_account(resources, "Ana Novak")
-    await sign_in(browser, ana.email)
+    await enter(browser, ana.email)
     other = await accounts.sign_in(resources, ana.email, PASSWORD, Client("192.0.2.7", "Old phone"))
     await accounts.new_token(resources, ana, "device", "Ana's laptop")
     shown = (await browser.get("/settings")).text
@@ -189,14 +194,14 @@ async def test_settings_list_and_revoke_sessions_devices_and_tokens(
     ],
 )
 def test_a_session_is_called_what_people_call_their_browser(user_agent: str, name: str) -> None:
-    assert pages.browser_name(user_agent) == name
+    assert browser_name(user_agent) == name
 
 
 async def test_a_new_token_is_shown_once_and_opens_the_api(
     browser: httpx.AsyncClient, program: httpx.AsyncClient, resources: Resources
 ) -> None:
     ana = await build_account(resources, "Ana Novak")
-    await sign_in(browser, ana.email)
+    await enter(browser, ana.email)
     made = await browser.post("/settings/tokens", data={"label": "my script"})
     found = re.search(r"wr_api_[\w-]{43}", made.text)
     assert found is not None
@@ -208,7 +213,7 @@ async def test_a_new_token_is_shown_once_and_opens_the_api(
 
 async def test_the_password_is_changed_with_the_present_one(browser: httpx.AsyncClient, resources: Resources) -> None:
     ana = await build_account(resources, "Ana Novak")
-    await sign_in(browser, ana.email)
+    await enter(browser, ana.email)
     refused = await browser.post("/settings/password", data={"present": "wrong", "password": "a new long one"})
     assert refused.status_code == 422 and 'id="e-present"' in refused.text
     changed = await browser.post("/settings/password", data={"present": PASSWORD, "password": "a new long one"})
@@ -227,7 +232,7 @@ async def test_a_tracker_is_paired_in_the_browser(
     poll = {"device_code": started["device_code"]}
     pending = await program.post("/pair/token", json=poll)
     assert (pending.status_code, pending.json()["error"]) == (400, "authorization_pending")
-    await sign_in(browser, ana.email)
+    await enter(browser, ana.email)
     assert "Ana&#39;s laptop" in (await browser.get("/pair", params={"code": started["user_code"]})).text
     done = await browser.post("/pair", data={"code": started["user_code"], "answer": "confirm"})
     assert "is paired with your account" in done.text
@@ -238,7 +243,7 @@ async def test_a_tracker_is_paired_in_the_browser(
 
 async def test_a_wrong_code_is_told_beside_its_field(browser: httpx.AsyncClient, resources: Resources) -> None:
     ana = await build_account(resources, "Ana Novak")
-    await sign_in(browser, ana.email)
+    await enter(browser, ana.email)
     answer = await browser.get("/pair", params={"code": "zzzz-0000"})
     assert answer.status_code == 404 and 'id="e-code"' in answer.text and 'value="zzzz-0000"' in answer.text
 
@@ -313,7 +318,7 @@ async def test_broken_text_is_refused_and_never_a_bug(browser: httpx.AsyncClient
         assert (await browser.post("/sign-in", content=content, headers=form)).status_code == 422
     assert (await browser.post("/sign-in", data={"email": "a\0@x.y", "password": "x"})).status_code == 422
     assert (await browser.post("/sign-in", files={"email": b"x", "password": b"y"})).status_code == 422
-    await sign_in(browser, ana.email)
+    await enter(browser, ana.email)
     assert (await browser.post("/settings/sessions/%00/revoke")).status_code == 404
     assert (await browser.get("/link/%FF")).status_code == 410
 
