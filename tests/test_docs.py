@@ -18,10 +18,11 @@ import pytest
 from app import cli
 from app.config import Settings, SettingsError, read_settings
 from app.domain import errors, wire
-from app.domain.bodies.fields import SystemBody
+from app.domain.bodies.fields import PersonBody, SystemBody
 from app.domain.events import KINDS, REF_REQUIRED
 from app.domain.live import CellState
-from app.domain.workrooms import MAY_WRITE
+from app.domain.matters import ANSWERS, SILENCE, TRANSITIONS
+from app.domain.workrooms import MAY_WRITE, NEEDS_TERMS, PARTIES, Side
 from app.domain.workview import FrameMark
 from app.services import record
 from app.services.resources import Resources
@@ -191,21 +192,46 @@ def test_every_address_of_the_api_is_documented() -> None:
         assert f"{method} {route.path.replace(':int', '')}" in listed
 
 
+def kinds_of(*headings: str) -> dict[str, list[str]]:
+    """Return the rows of the tables of kinds below these headings."""
+    page = text_of("docs/record.md")
+    listed = [rows_of(page, heading) for heading in headings]
+    return {kind: cells for rows in listed for kind, cells in rows.items() if kind != "kind"}
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_entry_is_documented_with_its_fields(kind: str) -> None:
-    body, said = rows_of(text_of("docs/record.md"), "## Kinds")[kind][:2]
-    wanted = [field.name + ("" if field.required else "?") for field in msgspec.structs.fields(KINDS[kind])]
+    body, said = kinds_of("### What people write", "### What the system writes")[kind][:2]
+    everybody_s = {"files", "restricted"} if issubclass(KINDS[kind], PersonBody) else set()  # told above the table
+    wanted = [
+        field.name + ("" if field.required else "?")
+        for field in msgspec.structs.fields(KINDS[kind])
+        if field.name not in everybody_s
+    ]
     assert re.findall(r"`([^`]+)`", body) == wanted
     assert len(said) > 15
 
 
-def test_the_kinds_that_people_write_are_the_ones_that_the_page_names_first() -> None:
-    listed = [kind for kind in rows_of(text_of("docs/record.md"), "## Kinds") if kind != "kind"]
-    assert set(listed) == set(KINDS)
+def test_the_kinds_that_people_write_are_listed_with_who_may() -> None:
+    listed = kinds_of("### What people write")
     people = {kind for kind, schema in KINDS.items() if not issubclass(schema, SystemBody)}
-    assert set(listed[:4]) == people == frozenset().union(*MAY_WRITE.values())
-    told = text_of("docs/record.md").split("always have a `ref`")[0].split("\n\n")[-1]
-    assert set(re.findall(r"`([^`]+)`", told)) == REF_REQUIRED
+    assert listed.keys() == people == frozenset().union(*MAY_WRITE.values())
+    assert kinds_of("### What the system writes").keys() == KINDS.keys() - people
+    for kind, cells in listed.items():
+        sides = {side for side, kinds in MAY_WRITE.items() if kind in kinds}
+        told = {"client": {Side.CLIENT}, "freelancer": {Side.FREELANCER}}.get(cells[2], set(PARTIES))
+        assert sides == told, kind
+    told_refs = text_of("docs/record.md").split("always have a `ref`")[0].split("\n\n")[-1]
+    assert set(re.findall(r"`([^`]+)`", told_refs)) | set(ANSWERS) == REF_REQUIRED | set(ANSWERS)
+    needs_terms = text_of("docs/record.md").split(" need terms that hold")[0].split("\n\n")[-1]
+    assert set(re.findall(r"`([^`]+)`", needs_terms)) == NEEDS_TERMS
+
+
+@pytest.mark.parametrize("kind", TRANSITIONS)
+def test_every_entry_that_needs_an_answer_is_documented_with_what_silence_means(kind: str) -> None:
+    answers, days, means = rows_of(text_of("docs/record.md"), "### What needs an answer")[kind][:3]
+    assert set(re.findall(r"`([^`]+)`", answers)) == {answer for answer, asked in ANSWERS.items() if asked == kind}
+    assert (days, means) == (str(SILENCE[kind].days or "never"), SILENCE[kind].means)
 
 
 # Commands
