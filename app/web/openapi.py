@@ -17,6 +17,7 @@ from starlette.routing import Route
 from app.domain.events import KINDS
 from app.services.record import PAGE_ENTRIES_MAX
 from app.web import account_schemas as account
+from app.web import job_schemas
 
 JSON = "application/json"
 _CONVERTOR = re.compile(r":\w+}")
@@ -107,109 +108,6 @@ class Consistency(Struct, frozen=True, forbid_unknown_fields=True, rename={"size
     size1: int
     size2: int
     proof: list[str]
-
-
-class ShownOffer(Struct, frozen=True, forbid_unknown_fields=True):
-    """What a job offers; amounts in minor units of the currency. No `start_on` means as soon as possible."""
-
-    title: str
-    description: str
-    pay: str
-    currency: str
-    low_minor: int
-    high_minor: int
-    weekly_hours: int | None
-    start_on: str | None
-    time_zone: str
-    skills: list[str]
-    work_view: bool
-    visible_to: str
-
-
-class ShownJob(Struct, frozen=True, forbid_unknown_fields=True):
-    """A job; `proposal` is the state of one's own."""
-
-    id: str
-    client: str
-    state: str
-    version: int
-    offer: ShownOffer
-    posted_at: str
-    edited_at: str | None
-    proposal: str | None
-
-
-class Jobs(Struct, frozen=True, forbid_unknown_fields=True):
-    jobs: list[ShownJob]
-    page: int
-    more: bool
-
-
-class ShownProposal(Struct, frozen=True, forbid_unknown_fields=True):
-    """A proposal as the job's client sees it; `version` is the one of the offer that it answers."""
-
-    id: str
-    freelancer: str
-    version: int
-    state: str
-    text: str
-    amount_minor: int
-    currency: str
-    soon: str
-    sent_at: str
-    note: str | None
-    room: str | None
-
-
-class Proposals(Struct, frozen=True, forbid_unknown_fields=True):
-    proposals: list[ShownProposal]
-
-
-class ChangedProposal(Struct, frozen=True, forbid_unknown_fields=True):
-    id: str
-    job: str
-
-
-class OpenedMessages(Struct, frozen=True, forbid_unknown_fields=True):
-    """The workroom of the two: the same one however often it is asked for."""
-
-    room: str
-
-
-class PostJob(Struct, frozen=True, forbid_unknown_fields=True):
-    """A job as it is typed: amounts like `45.50`, skills with commas. With an `id`, a repeat posts nothing more."""
-
-    title: str
-    description: str
-    pay: str
-    currency: str
-    time_zone: str
-    low: str = ""
-    high: str = ""
-    budget: str = ""
-    weekly_hours: str = ""
-    start_on: str = ""
-    skills: str = ""
-    work_view: bool = False
-    visible_to: str = "everybody"
-    id: str | None = None
-
-
-class SendProposal(Struct, frozen=True, forbid_unknown_fields=True):
-    """A proposal as it is typed, for the `version` of the job that was read."""
-
-    text: str
-    amount: str
-    soon: str
-    version: int
-
-
-class DeclineProposal(Struct, frozen=True, forbid_unknown_fields=True):
-    note: str = ""
-
-
-class EmptyRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    """No fields; the body may be left out."""
 
 
 class Refusal(Struct, frozen=True, forbid_unknown_fields=True):
@@ -313,16 +211,26 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
 
 OPERATIONS |= {
     ("GET", "/api/jobs"): Operation(
-        "Jobs that this account sees, the newest first", Jobs, query=("q", "pay", "open", "view", "page")
+        "Jobs that this account sees, the newest first", job_schemas.Jobs, query=("q", "pay", "open", "view", "page")
     ),
-    ("POST", "/api/jobs"): Operation("Post a job", ShownJob, body=PostJob, status=201),
-    ("GET", "/api/jobs/{job}"): Operation("A job", ShownJob),
-    ("POST", "/api/jobs/{job}/close"): Operation("Close one's job", ShownJob, body=EmptyRequest),
-    ("GET", "/api/jobs/{job}/proposals"): Operation("The proposals for one's job", Proposals),
-    ("POST", "/api/jobs/{job}/proposals"): Operation("Propose", ChangedProposal, body=SendProposal, status=201),
-    ("POST", "/api/proposals/{proposal}/withdraw"): Operation("Take back", ChangedProposal, body=EmptyRequest),
-    ("POST", "/api/proposals/{proposal}/decline"): Operation("Decline", ChangedProposal, body=DeclineProposal),
-    ("POST", "/api/proposals/{proposal}/open"): Operation("Open the messages", OpenedMessages, body=EmptyRequest),
+    ("POST", "/api/jobs"): Operation("Post a job", job_schemas.ShownJob, body=job_schemas.PostJob, status=201),
+    ("GET", "/api/jobs/{job}"): Operation("A job", job_schemas.ShownJob),
+    ("POST", "/api/jobs/{job}/close"): Operation(
+        "Close one's job", job_schemas.ShownJob, body=job_schemas.EmptyRequest
+    ),
+    ("GET", "/api/jobs/{job}/proposals"): Operation("The proposals for one's job", job_schemas.Proposals),
+    ("POST", "/api/jobs/{job}/proposals"): Operation(
+        "Propose", job_schemas.ChangedProposal, body=job_schemas.SendProposal, status=201
+    ),
+    ("POST", "/api/proposals/{proposal}/withdraw"): Operation(
+        "Take back", job_schemas.ChangedProposal, body=job_schemas.EmptyRequest
+    ),
+    ("POST", "/api/proposals/{proposal}/decline"): Operation(
+        "Decline", job_schemas.ChangedProposal, body=job_schemas.DeclineProposal
+    ),
+    ("POST", "/api/proposals/{proposal}/open"): Operation(
+        "Open the messages", job_schemas.OpenedMessages, body=job_schemas.EmptyRequest
+    ),
 }
 
 
@@ -333,8 +241,9 @@ def openapi_document(routes: Sequence[Route]) -> dict[str, Any]:
         KeyError: if a route has no operation.
     """
     answers = [op.answer for op in OPERATIONS.values() if not isinstance(op.answer, str)]
+    bodies = [op.body for op in OPERATIONS.values() if op.body is not None]
     _, components = msgspec.json.schema_components(
-        [*KINDS.values(), *answers, NewEntry, Error], ref_template="#/components/schemas/{name}"
+        [*KINDS.values(), *answers, *bodies, NewEntry, Error], ref_template="#/components/schemas/{name}"
     )
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
@@ -375,9 +284,9 @@ def _described(path: str, name: str, operation: Operation) -> dict[str, Any]:
 
 def _parameter(name: str) -> dict[str, Any]:
     """Return the schema of a parameter: an id, or a whole number."""
-    if name in ("room", "upload", "id"):
+    if name in ("room", "upload", "id", "job", "proposal"):
         return {"type": "string", "pattern": "^[0-9a-z]{26}$"}
-    if name in ("q", "more"):
+    if name in ("q", "more", "pay", "view", "open"):
         return {"type": "string"}
     most = PAGE_ENTRIES_MAX if name == "limit" else 2**53 - 1
     return {"type": "integer", "minimum": {"after": -1, "seq": 0, "position": 0}.get(name, 1), "maximum": most}

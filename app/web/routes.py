@@ -5,7 +5,24 @@ from __future__ import annotations
 from starlette.routing import BaseRoute, Route
 
 from app.services.resources import Resources
-from app.web import account_api, accounts, files, home, pairing, patterns, rooms, search, settings, sign_in, workview
+from app.web import (
+    account_api,
+    accounts,
+    blocks,
+    files,
+    home,
+    jobs,
+    jobs_api,
+    operator,
+    pairing,
+    patterns,
+    proposals,
+    rooms,
+    search,
+    settings,
+    sign_in,
+    workview,
+)
 from app.web.api import API_ROUTES
 from app.web.static import serve_static
 
@@ -19,6 +36,10 @@ def routes(resources: Resources) -> list[BaseRoute]:
         *settings.routes,
         *pairing.routes,
         *search.routes,
+        *jobs.routes,
+        *proposals.routes,
+        *blocks.routes,
+        *operator.routes,
         *rooms.routes,
         *workview.routes,
         *files.routes,
@@ -26,6 +47,7 @@ def routes(resources: Resources) -> list[BaseRoute]:
         *API_ROUTES,
         *account_api.api_routes,
         *search.api_routes,
+        *jobs_api.api_routes,
         *workview.api_routes,
         *files.api_routes,
         Route("/static/{path:path}", serve_static),
