@@ -22,6 +22,10 @@ ROWS = {
     "idle": "idle",
     "live-frame": "live_frame",
     "page": "page",
+    "home": "home",
+    "million": "million",
+    "search": "search",
+    "uploads": "uploads",
 }
 
 

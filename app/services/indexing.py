@@ -75,10 +75,10 @@ class IndexTask:
         self._stopping.set()
 
 
-async def index_round(resources: Resources, rooms: Collection[str]) -> list[str]:
-    """Index up to ROUND_ENTRIES entries of these rooms in one commit; return the rooms that have more."""
+async def index_round(resources: Resources, rooms: Collection[str], entries_max: int = ROUND_ENTRIES) -> list[str]:
+    """Index up to `entries_max` entries of these rooms in one commit; return the rooms that have more."""
     async with resources.database.read() as connection:
-        stretches, behind = await rows.select_stretches(connection, rooms, ROUND_ENTRIES)
+        stretches, behind = await rows.select_stretches(connection, rooms, entries_max)
         if not stretches:
             return []
         found = await rows.select_bodies(connection, stretches, WRITTEN_BY_PEOPLE)
@@ -91,14 +91,14 @@ async def index_round(resources: Resources, rooms: Collection[str]) -> list[str]
     return behind
 
 
-async def index_missed(resources: Resources) -> int:
+async def index_missed(resources: Resources, entries_max: int = ROUND_ENTRIES) -> int:
     """Index what the task of the server has not: after a crash, or a new index. Return how many rounds it took."""
     for number in range(SWEEP_ROUNDS_MAX):
         async with resources.database.read() as connection:
             behind = await rows.select_behind(connection, limit=ROUND_ROOMS_MAX)
         if not behind:
             return number
-        await index_round(resources, behind)
+        await index_round(resources, behind, entries_max)
     return SWEEP_ROUNDS_MAX
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
+import gzip
 import itertools
 import random
 import subprocess
@@ -18,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from http.client import HTTPConnection
 from pathlib import Path
 
 import msgspec
@@ -36,12 +38,14 @@ from app.services.accounts import Client
 from app.services.indexing import index_missed
 from app.services.resources import Resources
 from app.storage.writer import Tx
+from bench import machine
 from bench.process import BenchFailed, Server, free_port, running
 from bench.report import REPORT
 from bench.servers.workroom import Scenario, settings_of
 
-UNIT_ENTRIES = 500
-UNITS_AT_ONCE = 4
+UNIT_ENTRIES = 1_000
+UNITS_AT_ONCE = 2
+INDEX_ENTRIES = 4_000
 WORDS = 20_000
 WORDS_PER_ENTRY = 12
 COMMON = ["the", "and", "of", "message", "harbour", "booking", "berth", "invoice"]  # the most frequent, in this order
@@ -98,7 +102,7 @@ async def fill(resources: Resources, room: str, entries: int) -> None:
     units = [(first, min(UNIT_ENTRIES, entries - first)) for first in range(0, entries, UNIT_ENTRIES)]
     for start in range(0, len(units), UNITS_AT_ONCE):
         await asyncio.gather(*(unit(*each) for each in units[start : start + UNITS_AT_ONCE]))
-    while await index_missed(resources):
+    while await index_missed(resources, INDEX_ENTRIES):
         continue
 
 
@@ -162,6 +166,39 @@ def archive_server(entries: int, rooms: int) -> Iterator[tuple[Server, Archive]]
     ready.unlink(missing_ok=True)
     with running("workroom", "", command, port, folder, ready=ready) as server:
         yield server, made
+
+
+class Asking:
+    """One connection of a signed-in browser that is kept alive, on the load's core while the block lasts."""
+
+    def __init__(self, server: Server, cookie: str) -> None:
+        self._connection = HTTPConnection("127.0.0.1", server.port, timeout=30)
+        self._headers = {"Cookie": f"{accounts.SESSION_COOKIE}={cookie}", "Accept-Encoding": "gzip"}
+        self._pinned = machine.pinned(machine.cores()[1])
+
+    def __enter__(self) -> Asking:
+        self._pinned.__enter__()
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._pinned.__exit__(None, None, None)
+        self._connection.close()
+
+    def get(self, path: str, mark: bytes, count: int) -> float:
+        """Return the milliseconds until a whole answer, which must show `mark` so many times.
+
+        Raises:
+            BenchFailed: if it does not.
+        """
+        start = time.perf_counter()
+        self._connection.request("GET", path, headers=self._headers)
+        answer = self._connection.getresponse()
+        body = answer.read()
+        took = (time.perf_counter() - start) * 1000
+        plain = gzip.decompress(body) if answer.headers.get("content-encoding") == "gzip" else body
+        if answer.status != 200 or plain.count(mark) < count:
+            raise BenchFailed(f"{path} answers {answer.status} and shows {plain.count(mark)} of {count}")
+        return took
 
 
 def main() -> None:
