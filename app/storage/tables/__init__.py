@@ -2,6 +2,7 @@
 
 from app.storage.tables.accounts import accounts, links, recovery_codes, second_factors, sessions, tokens
 from app.storage.tables.columns import metadata
+from app.storage.tables.confidentiality import entry_views
 from app.storage.tables.files import attachments, file_views, stored_files, uploads
 from app.storage.tables.jobs import (
     blocks,
@@ -14,6 +15,7 @@ from app.storage.tables.jobs import (
 )
 from app.storage.tables.mail import mails
 from app.storage.tables.matters import absences, matters
+from app.storage.tables.members import elsewhere, seats
 from app.storage.tables.notices import digest_marks, notice_settings, notices
 from app.storage.tables.status_reports import report_turns, status_reports
 from app.storage.tables.search import search_erasures, search_heads
@@ -48,7 +50,9 @@ __all__ = [
     "digest_marks",
     "discards",
     "disclosures",
+    "elsewhere",
     "entries",
+    "entry_views",
     "erasures",
     "file_views",
     "frame_views",
@@ -74,6 +78,7 @@ __all__ = [
     "rooms",
     "search_erasures",
     "search_heads",
+    "seats",
     "second_factors",
     "seeds",
     "segments",
