@@ -35,6 +35,10 @@ class Turn(Struct, frozen=True):
 def week_of(versions: Sequence[Terms], monday: date) -> Week:
     """Return the week that begins on a Monday, by the terms that hold in it."""
     middle = instant_of(datetime.combine(monday + timedelta(days=2), time(12), ZoneInfo("UTC")))
+    if versions and middle < versions[0].accepted_at:
+        first = week_at(versions, versions[0].accepted_at)
+        if first.monday == monday:
+            return first
     return week_at(versions, middle)  # Wednesday noon lies in it whatever its zone
 
 

@@ -15,6 +15,7 @@ from app.domain.matters import Matter
 from app.domain.merkle import consistency_proof, inclusion_proof
 from app.domain.record import Entry, disclosure_bytes
 from app.domain.workrooms import WRITTEN_BY_PEOPLE
+from app.services import notices
 from app.services.access import Actor, member_of
 from app.services.checkpoints import covering_checkpoint
 from app.services.matters import states_of
@@ -185,5 +186,6 @@ async def mark_seen(resources: Resources, actor: Actor, room: str, seq: int) -> 
         capped = min(seq, await rows.select_head(tx.conn, room))
         if await rows.update_seen(tx.conn, room, actor.account, capped):
             tx.after_commit(Seen(room, member.by, capped))
+            await notices.seen(tx, resources, actor.account, room, capped)
 
     await resources.database.writer.run(work)

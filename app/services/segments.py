@@ -27,7 +27,9 @@ from app.domain.timerange import (
 )
 from app.domain.workrooms import RoomInfo, Side
 from app.domain.workview import HOUR_GRACE_MS, SessionTick, counted_time
+from app.services import notices
 from app.services.access import read_room_info, room_info
+from app.services.effects import Writing
 from app.services.resources import Resources
 from app.services.trackers import Trackers
 from app.storage import frames as frame_rows
@@ -232,6 +234,8 @@ async def append_comment(resources: Resources, draft: Draft) -> Entry:
                 tx.conn, draft.room, account, hour_of_segment(min(numbers)), hour_of_segment(max(numbers))
             )
             tx.publish_with(entry, await read_cells(tx.conn, info, {draft.by: numbers}, tx.now))
+        if "@" in draft.body["text"]:
+            await notices.on_entry(Writing(resources, tx, info, info.members[draft.by], entry))
         return entry
 
     return await resources.database.writer.run(work, rooms=(draft.room,))

@@ -19,7 +19,7 @@ from app.domain.events import KINDS, REF_REQUIRED, checked_body
 from app.domain.matters import ANSWERS, SILENCE, SYSTEM, TRANSITIONS, Matter
 from app.domain.record import Body, Draft, Entry
 from app.domain.workrooms import Member, RoomInfo, RoomState, refusal_of_state
-from app.services import absences, deliveries, files, jobs, matters, milestones, terms
+from app.services import absences, deliveries, files, jobs, matters, milestones, notices, status_reports, terms
 from app.services.access import Actor, check_may_write, member_of, read_room_info, room_info
 from app.services.effects import Effect, Writing
 from app.services.resources import Resources
@@ -48,6 +48,7 @@ EFFECTS: dict[str, Effect] = {
     "deliverable.accepted": deliveries.on_answered,
     "deliverable.changes_requested": deliveries.on_answered,
     "availability": absences.on_announced,
+    "status_report": status_reports.on_status_report,
 }
 
 
@@ -62,6 +63,8 @@ def checked_draft(
     """
     if kind in KINDS:
         check_may_write(member, kind)
+    if kind == handovers.KIND:
+        body = handovers.with_sealed(resources, member, body, cid)
     checked = checked_body(kind, body)
     if ref is None and kind in REF_REQUIRED:
         raise InvalidBody(f"`ref` must name the entry that this `{kind}` is about.", field="ref")
@@ -155,6 +158,7 @@ async def _follow(writing: Writing) -> None:
     effect = EFFECTS.get(entry.kind)
     if effect is not None:
         await effect(writing)
+    await notices.on_entry(writing)
 
 
 async def _other_rooms(resources: Resources, draft: Draft) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from sqlalchemy import and_, delete, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.status_reports import Turn
+from app.domain.terms import Terms, terms_of
 from app.domain.workrooms import RoomState
 from app.storage.tables import report_turns, rooms, status_reports, terms
 from app.storage.tracking import upsert
@@ -145,3 +146,16 @@ def _values(row: TurnRow) -> dict[str, Any]:
         "room": row.room, "member": row.member, "week_on": turn.monday.isoformat(), "reminds": turn.reminds,
         "next_at": turn.at,
     }  # fmt: skip
+
+
+async def select_versions_of(
+    conn: AsyncConnection, places: Collection[tuple[str, str]]
+) -> dict[tuple[str, str], list[Terms]]:
+    """Return the versions of the terms of several freelancers (room, pseudonym), in order."""
+    query = select(terms).where(tuple_(terms.c.room, terms.c.member).in_(list(places)))
+    found: dict[tuple[str, str], list[Terms]] = {}
+    for row in await conn.execute(query.order_by(terms.c.room, terms.c.member, terms.c.version)):
+        what = terms_of(msgspec.json.decode(row.body))
+        version = Terms(row.room, row.member, row.version, row.seq, row.accepted_seq, row.accepted_at, what)
+        found.setdefault((row.room, row.member), []).append(version)
+    return found
