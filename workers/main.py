@@ -65,6 +65,8 @@ SWEEPS = (
     Sweep(tasks.erase_blobs, 5_000, "real"),
     Sweep(tasks.send_mails, 2_000, "real", second=45),
     Sweep(tasks.stop_silent, 10 * 60_000, "record", minute=10),
+    Sweep(tasks.answer_silences, 60_000, "record", second=20),
+    Sweep(tasks.apply_due_terms, 60_000, "record", second=25),
     Sweep(tasks.reveal_seeds, 3_600_000, "record", minute=5),
     Sweep(tasks.index_entries, 60_000, "real", second=50),
     Sweep(tasks.sweep_previews, 10_000, "real", second=40),

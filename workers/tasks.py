@@ -19,7 +19,7 @@ import structlog
 from arq.worker import Function, Retry, func
 
 from app.domain.errors import WorkroomError
-from app.services import files, frames, indexing, mail, tracking, uploads, workview
+from app.services import files, frames, indexing, mail, terms, tracking, uploads, workview, writing
 from app.services.resources import Resources
 from app.storage.frames import select_frame
 from app.views.mail import composer
@@ -261,6 +261,18 @@ async def index_entries(ctx: Context, key: str = "", source: str = "sweep") -> N
     await _sweep(ctx, "index_entries", act)
 
 
+@_task
+async def answer_silences(ctx: Context, key: str = "", source: str = "sweep") -> None:
+    """Answer what nobody answered in time (rule 1.5)."""
+    await _sweep(ctx, "answer_silences", lambda work: writing.answer_silences(work.resources))
+
+
+@_task
+async def apply_due_terms(ctx: Context, key: str = "", source: str = "sweep") -> None:
+    """Let workrooms show the time zone that their terms have since this week (rule 2.12)."""
+    await _sweep(ctx, "apply_due_terms", lambda work: terms.apply_due_terms(work.resources))
+
+
 async def find_silent(resources: Resources) -> None:
     """Show which trackers have become silent (rule 2.5). Only the process that holds their sockets knows, so this is
     called there and never queued.
@@ -272,6 +284,8 @@ SWEEPS = (
     sweep_frames,
     close_hours,
     reveal_seeds,
+    answer_silences,
+    apply_due_terms,
     stop_silent,
     erase_blobs,
     sweep_orphans,
