@@ -48,16 +48,16 @@ async def invite_to_job(resources: Resources, actor: Actor, job: str, email: str
         Conflict: if the job takes none, or this address was invited today already.
         TooMany: after twenty on one day.
     """
-    address = checked_email(email)
-    if address == actor.email:
-        raise Malformed("This is your own address.", field="email")
     secret = new_secret(resources)
     link = f"{resources.settings.base_url}/job-invitations/{secret}"
 
-    async def work(tx: Tx) -> None:
+    async def work(tx: Tx) -> str:
         present = await rows.select_job(tx.conn, job, lock=True) if is_room_id(job) else None
         if present is None or present.client != actor.account:
             raise NotFound()
+        address = checked_email(email)
+        if address == actor.email:
+            raise Malformed("This is your own address.", field="email")
         next_job_state(present.state, JobStep.INVITE)
         if present.hidden_at is not None:
             raise Conflict("The operator has hidden this job, so nobody can be invited to it. Its page says why.")
@@ -83,8 +83,9 @@ async def invite_to_job(resources: Resources, actor: Actor, job: str, email: str
                 tx.conn, before.id, token_hash=digest_of(secret), sent_at=tx.now, expires_at=expires_at
             )
         await _tell(tx, resources, actor, present, address, link)
+        return address
 
-    await resources.database.writer.run(work)
+    address = await resources.database.writer.run(work)
     await mail.hint(resources)
     return Invited(address, link)
 

@@ -35,6 +35,7 @@ _DONE = {
 
 async def show_report(request: Request) -> Response:
     """`GET /report/<subject>/<id>`: what is wrong?"""
+    actor_of(request)
     return await _report_page(request, {})
 
 
