@@ -19,7 +19,18 @@ from app.domain.events import KINDS, REF_REQUIRED, checked_body
 from app.domain.matters import ANSWERS, SILENCE, SYSTEM, TRANSITIONS, Matter
 from app.domain.record import Body, Draft, Entry
 from app.domain.workrooms import Member, RoomInfo, RoomState, refusal_of_state
-from app.services import absences, deliveries, files, jobs, matters, milestones, notices, status_reports, terms
+from app.services import (
+    absences,
+    deliveries,
+    files,
+    handovers,
+    jobs,
+    matters,
+    milestones,
+    notices,
+    status_reports,
+    terms,
+)
 from app.services.access import Actor, check_may_write, member_of, read_room_info, room_info
 from app.services.effects import Effect, Writing
 from app.services.resources import Resources
@@ -49,6 +60,8 @@ EFFECTS: dict[str, Effect] = {
     "deliverable.changes_requested": deliveries.on_answered,
     "availability": absences.on_announced,
     "status_report": status_reports.on_status_report,
+    "handover": handovers.on_handover,
+    "handover.expired": handovers.on_expired,
 }
 
 
