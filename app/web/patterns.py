@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from types import SimpleNamespace
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from app.domain.timerange import MINUTE_MS
+from app.services.access import Actor
 from app.views.cells import cells_html, total_html
 from app.views.entries import entry_rows
 from app.views.presence import proof_html, seen_html, typing_html, who_html
@@ -45,7 +45,7 @@ def patterns_html(request: Request | None = None) -> str:
     html = page(
         "patterns.html",
         request=request,
-        actor=SimpleNamespace(name="Dana Keller", email="dana@example.org"),
+        actor=Actor("a" * 26, "Dana Keller", "dana@example.org"),
         room=room,
         member=room.members[FREELANCER],
         rows=entry_rows(SAMPLE_ENTRIES, room, matters=SAMPLE_MATTERS),

@@ -11,6 +11,13 @@ async function part(href) {
   const template = document.createElement("template");
   template.innerHTML = answer.ok ? await answer.text() : "";
   for (const e of template.content.querySelectorAll(".log [id]")) e.removeAttribute("id"); // the page's own row has it
+  const sheet = template.content.querySelector("link");
+  sheet?.remove();
+  if (sheet && !document.head.querySelector(`[href="${sheet.getAttribute("href")}"]`)) { // its style first: nothing jumps
+    const there = new Promise(done => { sheet.onload = sheet.onerror = done });
+    document.head.append(sheet);
+    await there;
+  }
   return template.content;
 }
 
