@@ -173,7 +173,7 @@ def _next_due(
     return Due(member, week.monday, due_at(week), sent.get((member.by, week.monday.isoformat())))
 
 
-async def week_to_report(resources: Resources, actor: Actor, room: str) -> list[Week]:
+async def weeks_to_report(resources: Resources, actor: Actor, room: str) -> list[Week]:
     """Return the weeks that the actor can report on, the likeliest first: the last one while its report is missing.
 
     Raises:
