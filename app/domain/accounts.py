@@ -17,6 +17,7 @@ SIGN_UP_MS = 24 * HOUR_MS
 RECOVERY_MS = HOUR_MS
 ADDRESS_MS = 24 * HOUR_MS
 FACTOR_WAIT_MS = 10 * MINUTE_MS  # from the password to the code
+CLOSED_HOST = "@closed.invalid"  # RFC 2606: nobody's; the address of a closed account is free again
 LINKS_MAILED_MAX = 3  # to one address for one purpose, until they are used or over: nobody's mailbox is flooded
 INVITATION_MS = 14 * DAY_MS
 

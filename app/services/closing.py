@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from sqlalchemy import select
 
+from app.domain.accounts import CLOSED_HOST
 from app.domain.errors import StillActive
 from app.domain.workrooms import RoomState
 from app.services.access import Actor
@@ -40,7 +41,7 @@ async def close_account(resources: Resources, actor: Actor, present: str) -> Non
         await rows.update_account(
             tx.conn,
             account.id,
-            email=f"{account.id}@closed.invalid",  # RFC 2606: nobody's
+            email=f"{account.id}{CLOSED_HOST}",
             name=CLOSED_NAME,
             password_hash=None,
             operator=False,

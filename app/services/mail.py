@@ -25,7 +25,7 @@ from urllib.parse import unquote, urlsplit
 import aiosmtplib
 import structlog
 
-from app.domain.accounts import checked_email
+from app.domain.accounts import CLOSED_HOST, checked_email
 from app.domain.ids import id_from_bytes
 from app.domain.timerange import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, datetime_of
 from app.services.clock import PacedClock
@@ -74,6 +74,8 @@ async def queue_mail(
 ) -> str:
     """Queue a mail in a transaction; return its id. Call `hint` after the commit to have it sent at once.
 
+    A closed account gets none, and "" is returned.
+
     `text` is plain, its paragraphs parted by empty lines. Without `html` both forms are made from it when the mail is
     sent, with `button` (label and address), `footer` and a link to `unsubscribe` (an address that takes a POST, RFC
     8058). With `html` the two are sent as they are. After `lasts_ms` it is no longer worth sending.
@@ -81,6 +83,8 @@ async def queue_mail(
     Raises:
         Malformed: if `to` is no address.
     """
+    if to.endswith(CLOSED_HOST):
+        return ""
     now = resources.clock.real_now()
     row = MailRow(
         id=id_from_bytes(resources.random_bytes(16)),

@@ -19,10 +19,10 @@ EXPORTED = {
     "sessions": "account",
     "tokens": "account",
     "work_sessions": "account",
-    "time_comments": "account",
     "frame_views": "account",
     "file_views": "account",
-    "attachments": "account",
+    "entry_views": "account",
+    "elsewhere": "account",
     "jobs": "client",
     "proposals": "freelancer",
     "job_invitations": "invited_by",
@@ -30,7 +30,6 @@ EXPORTED = {
     "reports": "reporter",
     "notices": "account",
     "notice_settings": "account",
-    "drafts": "account",
 }
 LEFT_OUT = {
     "links": "secrets that open something, or are over",
@@ -45,7 +44,8 @@ LEFT_OUT = {
     "discards": "what was destroyed",
     "uploads": "parts of files that are not there yet",
     "room_openings": "told with the workrooms",
-    "stored_files": "told with the attachments",
+    "seats": "told by the record",
+    "digest_marks": "how far a digest has told; nobody gave it",
 }
 
 

@@ -1,82 +1,125 @@
-"""Closing: nothing is added to a closed workroom, what waits lapses, trackers stop, and what came before stays."""
+"""Export and closing of an account, as services on both databases."""
 
 from __future__ import annotations
 
-import asyncio
+import io
+import json
+import zipfile
 
 import pytest
+from sqlalchemy import update
 
-from app.domain.errors import NotFound, RoomClosed
-from app.domain.matters import MatterState
-from app.domain.timerange import SEGMENT_MS
-from app.domain.workrooms import RoomState
-from app.services import matters, record, tracking, workrooms
-from app.services.access import room_info
-from app.services.clock import ManualClock
+from app.domain.errors import NotFound, NotSignedIn, StillActive, WrongPassword
+from app.domain.live import AccessRevoked
+from app.domain.record import Draft
+from app.services import accounts, closing, record, workrooms
+from app.services.access import Actor
+from app.services.accounts import Client
+from app.services.export import PAGE_ROWS, export_account
 from app.services.resources import Resources
+from app.storage.export import EXPORTED, LEFT_OUT
+from app.storage.tables import metadata, rooms
+from app.storage.writer import Tx
 from tests.builders import build_account, build_pair
-from tests.work import Shift
+from tests.published import Published
+
+PASSWORD = "correct horse"
+HERE = Client("192.0.2.1", "Firefox")
 
 
-async def test_a_closed_workroom_is_read_and_takes_nothing_more(resources: Resources) -> None:
+async def exported(resources: Resources, actor: Actor) -> tuple[dict[str, bytes], int]:
+    """Return the files of an export, and the size of the largest piece in which it came."""
+    pieces = [piece async for piece in await export_account(resources, actor)]
+    packed = zipfile.ZipFile(io.BytesIO(b"".join(pieces)))
+    assert packed.testzip() is None
+    return {name: packed.read(name) for name in packed.namelist()}, max(len(piece) for piece in pieces)
+
+
+def lines(data: bytes) -> list[dict[str, object]]:
+    return [json.loads(line) for line in data.splitlines()]
+
+
+async def test_an_export_holds_what_one_gave_and_wrote_and_no_secret(resources: Resources) -> None:
     pair = await build_pair(resources)
-    closed = await workrooms.close_room(resources, pair.client, pair.room, "The site is online.")
-    assert closed.kind == "room.closed" and closed.body == {"member": "p1", "reason": "The site is online."}
-    for kind, body in (("message", {"text": "One more thing"}), ("agreement", {"text": "We agree"})):
-        with pytest.raises(RoomClosed):
-            await record.append(resources, pair.freelancer, pair.room, kind, body)
-    with pytest.raises(RoomClosed):
-        await record.append(resources, pair.client, pair.room, "message", {"text": "An answer"}, ref=0)
-    with pytest.raises(RoomClosed):
-        await workrooms.close_room(resources, pair.freelancer, pair.room)
-    assert (await room_info(resources, pair.room)).state is RoomState.CLOSED
-    assert (await record.page(resources, pair.freelancer, pair.room)).entries[-1].seq == closed.seq
-
-
-async def test_a_message_on_its_way_stands_before_the_end_or_is_refused(resources: Resources) -> None:
-    pair = await build_pair(resources)
-    sent = [record.append(resources, pair.client, pair.room, "message", {"text": f"Line {n}"}) for n in range(20)]
-    closing = workrooms.close_room(resources, pair.freelancer, pair.room)
-    later = [record.append(resources, pair.client, pair.room, "message", {"text": f"Late {n}"}) for n in range(20)]
-    results = await asyncio.gather(*sent, closing, *later, return_exceptions=True)
-    entries = (await record.page(resources, pair.client, pair.room, limit=100)).entries
-    assert entries[-1].kind == "room.closed"
-    written = [r for r in results if not isinstance(r, BaseException)]
-    assert len(written) + sum(isinstance(r, RoomClosed) for r in results) == 41
-    assert {e.seq for e in written} <= {e.seq for e in entries}
-
-
-async def test_what_waits_for_an_answer_lapses(resources: Resources) -> None:
-    pair = await build_pair(resources)
-    asked = await record.append(
-        resources, pair.freelancer, pair.room, "member.proposed", {"name": "Omar Haddad", "side": "client"}
+    ana = pair.freelancer
+    signed = await accounts.sign_in(resources, ana.email, PASSWORD, HERE)
+    token = await accounts.new_token(resources, ana, "device", "Ana's laptop")
+    await record.append(resources, ana, pair.room, "message", {"text": "Mine: ü"})
+    await record.append(resources, pair.client, pair.room, "message", {"text": "Not mine"})
+    files, _ = await exported(resources, ana)
+    assert json.loads(files["account.json"])["email"] == ana.email
+    [membership] = lines(files["memberships.jsonl"])
+    assert (membership["id"], membership["title"], membership["side"]) == (
+        pair.room,
+        "Harbour booking site",
+        "freelancer",
     )
-    closed = await workrooms.close_room(resources, pair.client, pair.room)
-    state = (await matters.states_of(resources, pair.room, [asked]))[asked.seq]
-    assert (state.state, state.answer_seq) == (MatterState.EXPIRED, closed.seq)
-    waiting = await matters.waiting_for(resources, pair.client, [await room_info(resources, pair.room)])
-    assert waiting.mine == []
+    written = lines(files[f"written/{pair.room}.jsonl"])
+    assert [entry["body"] for entry in written if entry["kind"] == "message"] == [{"text": "Mine: ü"}]
+    assert "Ana's laptop" in files["tokens.jsonl"].decode() and "192.0.2.1" in files["sessions.jsonl"].decode()
+    everything = b"".join(files.values()).decode()
+    assert "Not mine" not in everything and token not in everything and signed.token not in everything
+    assert "_hash" not in everything and "argon2" not in everything
 
 
-async def test_a_tracker_that_runs_is_stopped_and_none_starts_again(resources: Resources, clock: ManualClock) -> None:
+async def test_an_export_of_much_comes_in_small_pieces(resources: Resources) -> None:
     pair = await build_pair(resources)
-    shift = Shift(resources, pair.freelancer, pair.room, clock)
-    await shift.start("The form")
-    await shift.work(SEGMENT_MS // 2)
-    clock.now = max(clock.now, shift.at)
-    await workrooms.close_room(resources, pair.client, pair.room)
-    kinds = [
-        (e.kind, (e.body or {}).get("reason")) for e in (await record.page(resources, pair.client, pair.room)).entries
-    ]
-    assert ("tracking.stopped", "closed") in kinds
-    clock.now += 60_000
-    with pytest.raises(RoomClosed):
-        await Shift(resources, pair.freelancer, pair.room, clock).start("Again")
-    assert (await tracking.hello(resources, pair.freelancer)).rooms == []
+    for number in range(2 * PAGE_ROWS + 10):
+        resources.database.writer.submit(_said(pair.room, number))
+    await record.append(resources, pair.client, pair.room, "message", {"text": "last"})
+    files, largest = await exported(resources, pair.client)
+    written = [entry for entry in lines(files[f"written/{pair.room}.jsonl"]) if entry["kind"] == "message"]
+    assert len(written) == 2 * PAGE_ROWS + 11
+    assert largest < 200_000
 
 
-async def test_a_stranger_closes_nothing(resources: Resources) -> None:
+def _said(room: str, number: int) -> Draft:
+    return Draft(room, "message", "p1", {"text": f"Message {number}"})
+
+
+def test_every_table_that_refers_to_accounts_is_exported_or_left_out_for_a_reason() -> None:
+    referring = {
+        table.name
+        for table in metadata.sorted_tables
+        if any(key.column.table.name == "accounts" for key in table.foreign_keys)
+    }
+    assert referring - EXPORTED.keys() - LEFT_OUT.keys() == set()
+    for name, column in EXPORTED.items():
+        assert name not in metadata.tables or column in metadata.tables[name].columns, name
+
+
+async def test_closing_ends_everything_but_the_record(resources: Resources, published: Published) -> None:
     pair = await build_pair(resources)
-    stranger = await build_account(resources, "Omar Haddad")
+    ana = pair.freelancer
+    signed = await accounts.sign_in(resources, ana.email, PASSWORD, HERE)
+    token = await accounts.new_token(resources, ana, "device", "laptop")
+    with pytest.raises(WrongPassword):
+        await closing.close_account(resources, ana, "wrong")
+    await closing.close_account(resources, ana, PASSWORD)
+    assert len(published.of(AccessRevoked)) == 2
+    with pytest.raises(NotSignedIn):
+        await accounts.actor_of_session(resources, signed.token)
+    with pytest.raises(NotSignedIn):
+        await accounts.actor_of_token(resources, token, "device")
     with pytest.raises(NotFound):
-        await workrooms.close_room(resources, stranger, pair.room)
+        await accounts.account_of_email(resources, ana.email)
+    [summary] = await workrooms.my_rooms(resources, pair.client)
+    assert "Ana Novak" in {member.name for member in summary.info.members.values()}
+    again = await build_account(resources, "Ana Novak")
+    assert again.account != ana.account and await workrooms.my_rooms(resources, again) == []
+
+
+async def test_closing_is_refused_while_a_workroom_is_active(resources: Resources) -> None:
+    pair = await build_pair(resources)
+
+    async def activate(state: str) -> None:
+        async def work(tx: Tx) -> None:
+            await tx.conn.execute(update(rooms).where(rooms.c.id == pair.room).values(state=state))
+
+        await resources.database.writer.run(work)
+
+    await activate("active")
+    with pytest.raises(StillActive, match="Harbour booking site"):
+        await closing.close_account(resources, pair.client, PASSWORD)
+    await activate("closed")
+    await closing.close_account(resources, pair.client, PASSWORD)

@@ -6,6 +6,7 @@ import asyncio
 import email
 import stat
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from email.message import EmailMessage
 from email.policy import default
@@ -52,18 +53,25 @@ class MailServer:
         return "250 OK"
 
 
-@pytest.fixture
-async def server() -> AsyncIterator[MailServer]:
-    handler = MailServer()
+@asynccontextmanager
+async def listening(handler: MailServer) -> AsyncIterator[None]:
+    """Let a mail server listen on a port of its own."""
 
     def connected() -> SMTP:
         handler.connections += 1
         return SMTP(handler, hostname="mail.test")
 
-    listening = await asyncio.get_running_loop().create_server(connected, "127.0.0.1", 0)
-    handler.port = listening.sockets[0].getsockname()[1]
-    yield handler
-    listening.close()
+    server = await asyncio.get_running_loop().create_server(connected, "127.0.0.1", 0)
+    handler.port = server.sockets[0].getsockname()[1]
+    yield
+    server.close()
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[MailServer]:
+    handler = MailServer()
+    async with listening(handler):
+        yield handler
 
 
 @pytest.fixture
