@@ -150,8 +150,10 @@ async def _store(resources: Resources, row: UploadRow, turn: int, received: int,
             held.append(piece)
             size += len(piece)
             if size >= PIECE_BYTES:
-                whole, held, size = held, [], 0
+                whole, held, taken, size = held, [], size, 0
                 received = await store.append(row.id, turn, received, whole)
+                del whole
+                await store.take_time(taken)
     finally:
         if held:
             received = await store.append(row.id, turn, received, held)

@@ -20,8 +20,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.domain.errors import Unavailable
 from app.storage.blobs import Blobs
+from app.storage.file_store import FileStore
 from app.storage.fsck import ERASED_STATES, FRAMES_PAGE, open_for_reading
-from app.storage.tables import entries, frames, rooms
+from app.storage.tables import entries, frames, rooms, stored_files
 
 SQLITE_NAME = "workroom.sqlite3"
 POSTGRESQL_NAME = "workroom.dump"
@@ -38,7 +39,7 @@ class Holding(msgspec.Struct, frozen=True):
 
 
 async def back_up(url: str, blobs: Blobs, target: Path) -> Holding:
-    """Copy the database at `url` and its pictures into the folder `target`.
+    """Copy the database at `url` with its pictures and files into the folder `target`.
 
     Raises:
         Unavailable: if PostgreSQL's own tool is missing or fails.
@@ -50,6 +51,7 @@ async def back_up(url: str, blobs: Blobs, target: Path) -> Holding:
             copied = await _copy_database(make_url(url), target)
             async with open_for_reading(copied) as engine:
                 pictures, missing = await _copy_pictures(engine, blobs, copies)
+                missing += await _copy_attached(engine, blobs.files, copies.files)
                 if not missing:
                     break
         async with open_for_reading(copied) as engine, engine.connect() as conn:
@@ -146,6 +148,38 @@ def _copy_page(page: Iterable[tuple[str, str]], source: Blobs, copies: Blobs) ->
         kept += there
         missing += state in ("stored", "ready") and not there
     return kept, missing
+
+
+async def _copy_attached(engine: AsyncEngine, source: FileStore, copies: FileStore) -> int:
+    """Bring the copied files to the state of the copied rows; return how many lack."""
+    missing = 0
+    after = b""
+    while True:
+        query = select(stored_files.c.sha256, stored_files.c.uses, stored_files.c.preview)
+        query = query.where(stored_files.c.sha256 > after).order_by(stored_files.c.sha256).limit(FRAMES_PAGE)
+        async with engine.connect() as conn:
+            page = [(bytes(row.sha256), row.uses, row.preview) for row in await conn.execute(query)]
+        if not page:
+            break
+        after = page[-1][0]
+        missing += await asyncio.to_thread(_copy_attached_page, page, source, copies)
+    async for digest in copies.orphans(-1.0):
+        async with engine.connect() as conn:
+            query = select(stored_files.c.sha256).where(stored_files.c.sha256 == digest)
+            is_known = (await conn.execute(query)).first() is not None
+        if not is_known:
+            await copies.delete(digest)
+    return missing
+
+
+def _copy_attached_page(page: Iterable[tuple[bytes, int, str]], source: FileStore, copies: FileStore) -> int:
+    missing = 0
+    for digest, uses, preview in page:
+        if uses > 0:
+            missing += not _copy_file(source.path(digest), copies.path(digest))
+            if preview == "ready":  # one that lacks is made anew by nobody, but proves nothing either
+                _copy_file(source.preview_path(digest), copies.preview_path(digest))
+    return missing
 
 
 def _copy_file(source: Path, copy: Path) -> bool:

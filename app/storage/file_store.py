@@ -33,6 +33,10 @@ T = TypeVar("T")
 
 THREADS = 2  # a disk does not get faster by more, and chat's commits want it too
 READ_BYTES = 128 * 1024
+# Of all uploads together: half of what a gigabit line brings. What comes faster waits in the kernel's buffers, because
+# the processor's time that it takes is the sockets' time.
+BYTES_PER_SECOND_MAX = 64 * 1024 * 1024
+AT_ONCE_BYTES = 2 * 1024 * 1024  # a small file waits for nothing
 SYNC_BYTES = 4 * 1024 * 1024  # what is written reaches the disk in such steps: one large flush would hold up commits
 PROGRESS_MAX = 2048  # uploads known here, 600 bytes each; one that is forgotten is read again from the disk
 PREVIEW_SUFFIX = ".preview.webp"
@@ -72,6 +76,7 @@ class FileStore:
             made.mkdir(parents=True, exist_ok=True)
         _sync_folder(folder)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="files")
+        self._paid_until = 0.0  # by the loop's clock: when all bytes so far have had their time
         self._progress: OrderedDict[str, _Progress] = OrderedDict()  # by upload, the one used last at the end
 
     def path(self, digest: bytes) -> Path:
@@ -115,6 +120,14 @@ class FileStore:
             if progress.turn != turn:
                 raise Conflict("Another request goes on with this upload.", field="upload-offset")
             return await self._run(self._append, upload, progress, offset, pieces)
+
+    async def take_time(self, size: int) -> None:
+        """Wait so long that all uploads together stay below BYTES_PER_SECOND_MAX, this one's `size` bytes included."""
+        now = asyncio.get_running_loop().time()
+        self._paid_until = max(self._paid_until, now - AT_ONCE_BYTES / BYTES_PER_SECOND_MAX)
+        self._paid_until += size / BYTES_PER_SECOND_MAX
+        if self._paid_until > now:
+            await asyncio.sleep(self._paid_until - now)
 
     async def finish(self, upload: str) -> Whole:
         """Make what has arrived durable under its digest; on return it survives a power cut.

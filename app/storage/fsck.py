@@ -26,6 +26,7 @@ from app.domain.errors import WorkroomError
 from app.domain.merkle import append_peak, leaf_hash, root_of_peaks
 from app.domain.record import base64url, canonical, commitment, disclosure_bytes
 from app.domain.timerange import instant_text
+from app.storage.fsck_files import StoredFiles, check_files
 from app.storage.fsck_matters import check_matters
 from app.storage.guards import GUARDS
 from app.storage.tables import checkpoints, disclosures, entries, erasures, frames, room_heads, rooms
@@ -37,7 +38,10 @@ VerifyNote = Callable[[bytes], tuple[str, int, bytes]]
 
 
 class FrameFiles(Protocol):
-    """Where the pictures of a frame lie."""
+    """Where the pictures of a frame lie, and the attached files."""
+
+    @property
+    def files(self) -> StoredFiles: ...
 
     def frame_path(self, frame: str) -> Path: ...
 
@@ -66,6 +70,7 @@ class Report:
     checkpoints: Check = field(default_factory=lambda: Check("checkpoints: root, signature"))
     erasures: Check = field(default_factory=lambda: Check("erasures: tombstone, nothing left"))
     frames: Check = field(default_factory=lambda: Check("frames: entry, picture, thumbnail"))
+    files: Check = field(default_factory=lambda: Check("files: entry, digest, size, uses"))
     matters: Check = field(default_factory=lambda: Check("matters: entry, answer, state"))
 
     @property
@@ -166,6 +171,7 @@ async def check(
         report.matters.looked_at = await check_matters(conn, report.matters.differ)
         if files is not None:
             await _check_frames(engine, conn, report, files)
+            await check_files(engine, conn, report.files, files.files)
     return report
 
 

@@ -106,6 +106,7 @@ def settings_of(scenario: Scenario) -> Settings:
         connections_per_address_max=MANY,
         says_per_second_max=MANY,
         agent_messages_per_second_max=MANY,
+        upload_mib_per_day_max=MANY,
         log_level="warning",
     )
 
