@@ -15,7 +15,7 @@ from app.domain.matters import Matter
 from app.domain.merkle import consistency_proof, inclusion_proof
 from app.domain.record import Entry, disclosure_bytes
 from app.domain.workrooms import WRITTEN_BY_PEOPLE
-from app.services import notices
+from app.services import confidentiality, notices
 from app.services.access import Actor, member_of
 from app.services.checkpoints import covering_checkpoint
 from app.services.matters import states_of
@@ -146,8 +146,11 @@ async def disclosure(resources: Resources, actor: Actor, room: str, seq: int) ->
 
     Raises:
         NotFound: if there is no such entry, the actor is no member, or the content was erased.
+        Forbidden: for a secret that is handed over; the download of a restricted entry is logged.
     """
+    member = await member_of(resources, actor, room)
     known = await entry(resources, actor, room, seq)
+    await confidentiality.note_download(resources, member, known)
     async with resources.database.read() as connection:
         found = await rows.select_disclosure(connection, room, seq)
         if found is None:

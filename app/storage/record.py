@@ -166,3 +166,10 @@ async def update_seen(connection: AsyncConnection, room: str, account: str, seq:
         .values(seen_seq=seq)
     )
     return changed.rowcount > 0
+
+
+async def select_of_kinds(connection: AsyncConnection, room: str, kinds: Collection[str], limit: int) -> list[Entry]:
+    """Return the last entries of some kinds, oldest first."""
+    query = _entry_columns.where(entries.c.room == room, entries.c.kind.in_(list(kinds)))
+    rows = (await connection.execute(query.order_by(entries.c.seq.desc()).limit(limit))).all()
+    return [entry_of(row) for row in reversed(rows)]

@@ -96,6 +96,8 @@ def entry_json(entry: Entry) -> dict[str, Any]:
         "cid": entry.cid,
         "body": entry.body,
     }
+    if entry.kind == "handover" and entry.body is not None:  # sealed for one member: copies would outlive its erasure
+        made["body"] = {name: value for name, value in entry.body.items() if name != "sealed"}
     if entry.erased is not None:
         made["erased"] = entry.erased
     return made
