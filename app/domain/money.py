@@ -30,6 +30,7 @@ DECIMALS: dict[str, int] = {
     **dict.fromkeys(_THREE.split(), 3),
 }
 
+_PARTED = re.compile(r"[0-9.,' \u00a0\u202f]*[,' \u00a0\u202f][0-9.,' \u00a0\u202f]*")
 _AMOUNT = re.compile(r"([0-9]{1,15})(?:\.([0-9]{1,9}))?")
 
 
@@ -70,7 +71,7 @@ def money_of_text(text: str, currency: str, field: str = "amount") -> Money:
         raise Malformed(f"Type an amount, like {example}.", field=field)
     if typed.startswith(("-", "\u2212")):
         raise Malformed("An amount is not negative.", field=field)
-    if "," in typed or " " in typed or "'" in typed:
+    if _PARTED.fullmatch(typed) is not None:
         raise Malformed(
             f"Write the amount with a dot before its decimals and nothing between thousands, like {example}.",
             field=field,

@@ -5,6 +5,7 @@ Rule 1: what people wrote goes through `rich_text`; everything else is escaped b
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import date
 from typing import Any
@@ -62,6 +63,8 @@ _ZONES = (
 )
 ZONES = tuple(_ZONES.split())
 SNIPPET_CHARS = 220
+_LINE_MARK = re.compile(r"^\s*(?:[-*+>]|\d{1,9}[.)])\s+")  # of a list or a quotation
+_LINK = re.compile(r"\[([^\]\n]+)\]\([^)\s]*\)")
 
 
 def pay_text(offer: Offer) -> str:
@@ -92,8 +95,9 @@ def amount_of(proposal: ProposalRow, offer: Offer) -> str:
 
 def snippet(offer: Offer) -> str:
     """Return the beginning of a description, for lists."""
-    plain = offer.description.replace("**", "").replace("`", "").replace("> ", "")
-    return one_line(plain, SNIPPET_CHARS)
+    lines = (_LINE_MARK.sub("", line) for line in offer.description.split("\n"))
+    plain = _LINK.sub(r"\1", " ".join(line.strip() for line in lines if line.strip()))
+    return one_line(plain.replace("**", "").replace("`", ""), SNIPPET_CHARS)
 
 
 def form_of(offer: Offer) -> dict[str, str]:

@@ -12,7 +12,7 @@ from starlette.routing import Route
 from app.domain.policy import POLICY_TEXT, POLICY_VERSION, policy_digest
 from app.domain.record import Entry
 from app.domain.workrooms import RoomInfo
-from app.services import record, workrooms, workview
+from app.services import jobs, record, workrooms, workview
 from app.views.presence import last_html, who_html
 from app.views.rendering import page
 from app.views.sentences import sentence
@@ -54,6 +54,7 @@ async def show_home(request: Request) -> Response:
         actor=actor,
         rooms=rooms,
         waiting=[room for room in rooms if room["unread"]],
+        jobs_waiting=await jobs.waiting_for(resources, actor),
         working=sum(state.on and not state.silent for listed in states.values() for state in listed),
         sockets=[(s.info.id, s.head) for s in summaries],
     )

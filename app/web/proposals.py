@@ -18,7 +18,7 @@ from app.services import jobs, proposals
 from app.services.access import room_info
 from app.services.proposals import NewProposal
 from app.views import jobs as views
-from app.views.rendering import page
+from app.views.rendering import HUES, page
 from app.views.text import rich_text
 from app.web.errors import retry_headers, status_of
 from app.web.jobs import done_of, form_fields, job_page, number_of
@@ -144,7 +144,7 @@ async def _proposals_page(
             "amount": views.amount_of(listed.proposal, found.job.offer),
             "soon": views.SOON[listed.proposal.soon],
             "state": views.PROPOSAL_STATES[listed.proposal.state],
-            "hue": sum(listed.proposal.freelancer.encode()) % 6,
+            "hue": int.from_bytes(listed.proposal.freelancer[-3:].encode()) % HUES,
         }
         for listed in found.proposals
     ]
