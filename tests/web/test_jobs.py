@@ -11,14 +11,17 @@ from dataclasses import dataclass
 import httpx
 import msgspec
 import pytest
+from sqlalchemy import update
 
 from app.config import Settings
-from app.domain.blocks import Subject
+from app.domain.blocks import ReportStep, Subject
 from app.services import accounts, blocks, job_invitations, jobs, proposals
 from app.services.access import Actor
 from app.services.accounts import SESSION_COOKIE
 from app.services.clock import ManualClock
 from app.services.proposals import NewProposal
+from app.storage import tables
+from app.storage.writer import Tx
 from app.web import job_schemas, openapi
 from tests.live import Live, live_server
 from tests.services.test_jobs import FORM
@@ -151,21 +154,51 @@ async def test_who_is_not_signed_in_signs_in_first(fair: Fair) -> None:
             assert (answer.status_code, answer.headers["location"][:14]) == (303, "/sign-in?next="), path
 
 
-async def test_the_operator_s_page_is_for_operators(live: Live, fair: Fair) -> None:
-    resources = live.resources
-    for name, operator in (("operator", True), ("stranger", False)):
-        actor = fair.people[name]
-        acting = Actor(actor.account, actor.name, actor.email, operator)
-        if operator:
-            await blocks.answer_report(resources, acting, fair.report, blocks.ReportStep.HIDE, "Advertising")
-        else:
-            with pytest.raises(Exception, match="nothing here"):
-                await blocks.answer_report(resources, acting, fair.report, blocks.ReportStep.DISMISS)
+async def test_the_operator_hides_what_was_reported_and_shows_it_again(live: Live, fair: Fair) -> None:
+    async with fair.browsing("operator") as browser:
+        for path in ("/operator/reports", f"/jobs/{fair.job}"):
+            assert (await browser.get(path)).status_code == 404
+    operator = await accounts.create_account(live.resources, f"olga{fair.job}@example.org", "Olga", operator=True)
+    fair.people["olga"] = operator
+
+    async def set_up_a_second_factor(tx: Tx) -> None:
+        await tx.conn.execute(
+            update(tables.accounts).where(tables.accounts.c.id == operator.account).values(factor_at=1)
+        )
+
+    async with fair.browsing("olga") as browser:
+        await live.resources.database.writer.run(set_up_a_second_factor)
+        waiting = (await browser.get("/operator/reports")).text
+        assert "Invited reported the job of <b>Client</b>" in waiting and "Everywhere" in waiting
+        assert (await browser.get(f"/jobs/{fair.job}")).status_code == 200
+        hide = f"/operator/reports/{fair.report}/hide"
+        refused = await browser.post(hide, data={"answer": ""})
+        assert refused.status_code == 422 and "Say why: its author reads it" in refused.text
+        assert (await browser.post(hide, data={"answer": "Advertising"})).status_code == 303
+        again = await browser.post(hide, data={"answer": "Kept words"})
+        assert again.status_code == 409 and "hidden already" in again.text and 'value="Kept words"' in again.text
     async with fair.browsing("client") as browser:
         shown = (await browser.get(f"/jobs/{fair.job}")).text
-    assert "The operator has hidden this job: Advertising" in shown
+        assert "The operator has hidden this job: Advertising" in shown
+        late = await browser.post(f"/proposals/{fair.proposal}/open", data={"job": fair.job})
+        assert late.status_code == 409 and "The operator has hidden this job" in late.text
     async with fair.browsing("proposer") as browser:
         assert (await browser.get(f"/jobs/{fair.job}")).status_code == 404
+    async with fair.browsing("invited") as browser:
+        assert "It was hidden from everybody but its author. “Advertising”" in (await browser.get("/reports")).text
+    await blocks.answer_report(live.resources, operator, fair.report, ReportStep.DISMISS, "A mistake")
+    async with fair.browsing("proposer") as browser:
+        assert (await browser.get(f"/jobs/{fair.job}")).status_code == 200
+
+
+async def test_what_waits_stands_on_the_first_page(fair: Fair) -> None:
+    async with fair.browsing("client") as browser:
+        assert "1 proposal for Harbour booking site" in (await browser.get("/")).text
+    async with fair.browsing("invited") as browser:
+        assert "Client invites you to propose for Harbour booking site" in (await browser.get("/")).text
+    for who in ("stranger", "blocked", "proposer"):
+        async with fair.browsing(who) as browser:
+            assert "Harbour booking site" not in (await browser.get("/")).text
 
 
 # A job from posting to its workroom, by plain forms
