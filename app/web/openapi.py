@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from app.domain.events import KINDS
 from app.services.record import PAGE_ENTRIES_MAX
+from app.views.terms import RoomTerms
 from app.web import account_schemas as account
 from app.web import job_schemas
 
@@ -195,6 +196,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("GET", "/api/rooms/{room}/consistency"): Operation(
         "Proof that a record continues a smaller one", Consistency, query=("from", "to")
     ),
+    ("GET", "/api/rooms/{room}/terms"): Operation("What was agreed, every version, and what is proposed", RoomTerms),
     ("GET", "/api/rooms/{room}/frames/{seq}/image"): Operation("The picture of a frame; looking is logged", "image/*"),
     ("GET", "/api/rooms/{room}/frames/{seq}/thumbnail"): Operation("Its thumbnail", "image/webp"),
     ("POST", "/api/rooms/{room}/uploads"): Operation("Announce a file", Upload, body=NewUpload, status=201),

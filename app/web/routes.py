@@ -21,6 +21,7 @@ from app.web import (
     search,
     settings,
     sign_in,
+    terms,
     workview,
 )
 from app.web.api import API_ROUTES
@@ -42,6 +43,7 @@ def routes(resources: Resources) -> list[BaseRoute]:
         *operator.routes,
         *rooms.routes,
         *workview.routes,
+        *terms.routes,
         *files.routes,
         *patterns.routes,
         *API_ROUTES,
@@ -49,6 +51,7 @@ def routes(resources: Resources) -> list[BaseRoute]:
         *search.api_routes,
         *jobs_api.api_routes,
         *workview.api_routes,
+        *terms.api_routes,
         *files.api_routes,
         Route("/static/{path:path}", serve_static),
     ]
