@@ -19,9 +19,23 @@ import structlog
 from arq.worker import Function, Retry, func
 
 from app.domain.errors import WorkroomError
-from app.services import files, frames, indexing, mail, terms, tracking, uploads, workview, writing
+from app.services import (
+    digests,
+    files,
+    frames,
+    indexing,
+    mail,
+    notices,
+    status_reports,
+    terms,
+    tracking,
+    uploads,
+    workview,
+    writing,
+)
 from app.services.resources import Resources
 from app.storage.frames import select_frame
+from app.views.digests import digest_writer
 from app.views.mail import composer
 from workers.picture_pool import PictureMissing, PicturePool, PictureProcessDied, PictureUnreadable
 from workers.queue import Queue
@@ -273,6 +287,28 @@ async def apply_due_terms(ctx: Context, key: str = "", source: str = "sweep") ->
     await _sweep(ctx, "apply_due_terms", lambda work: terms.apply_due_terms(work.resources))
 
 
+@_task
+async def warn_due_soon(ctx: Context, key: str = "", source: str = "sweep") -> None:
+    """Tell who must act that silence answers within a day (rule 1.5)."""
+    await _sweep(ctx, "warn_due_soon", lambda work: notices.warn_due_soon(work.resources))
+
+
+@_task
+async def look_after_reports(ctx: Context, key: str = "", source: str = "sweep") -> None:
+    """Remind of status reports that are due, and write down those that are missing (rule 5.4)."""
+    await _sweep(ctx, "look_after_reports", lambda work: status_reports.take_turns(work.resources))
+
+
+@_task
+async def send_digests(ctx: Context, key: str = "", source: str = "sweep") -> None:
+    """Queue the mails of what people were told of and have not read."""
+    await _sweep(
+        ctx,
+        "send_digests",
+        lambda work: digests.send_due(work.resources, digest_writer(work.resources.settings)),
+    )
+
+
 async def find_silent(resources: Resources) -> None:
     """Show which trackers have become silent (rule 2.5). Only the process that holds their sockets knows, so this is
     called there and never queued.
@@ -292,6 +328,9 @@ SWEEPS = (
     sweep_previews,
     sweep_files,
     send_mails,
+    warn_due_soon,
+    look_after_reports,
+    send_digests,
     index_entries,
 )
 

@@ -13,7 +13,7 @@ from app.domain.matters import Matter, MatterState
 from app.domain.notices import AT_ONCE, NOT_BY_READING, Digest, Reason
 from app.domain.workrooms import WRITTEN_BY_PEOPLE
 from app.storage.matters import matter_of
-from app.storage.tables import accounts, digest_marks, entries, matters, members, notice_settings, notices
+from app.storage.tables import accounts, checkpoints, digest_marks, entries, matters, members, notice_settings, notices
 from app.storage.tracking import upsert
 
 
@@ -43,15 +43,8 @@ class SettingsRow(msgspec.Struct, frozen=True):
     turn: int = 0
 
 
-class UnreadEntries(msgspec.Struct, frozen=True):
-    """What a digest has yet to tell of a room: the seqs of entries by others, oldest first, and how many in all."""
-
-    room: str
-    seqs: list[int]
-    total: int
-
-
 _NOTICE = tuple(notices.c[name] for name in NoticeRow.__struct_fields__)
+_CAN_BE_MAILED = (accounts.c.verified_at.is_not(None), accounts.c.closed_at.is_(None))
 _SETTINGS = tuple(notice_settings.c[name] for name in SettingsRow.__struct_fields__)
 
 
@@ -199,13 +192,18 @@ async def select_at_once_due(conn: AsyncConnection, told_before: int, limit: int
     """Return accounts with unread, unmailed notices for urgent reasons that are older than that."""
     query = (
         select(notices.c.account)
-        .join(notice_settings, notice_settings.c.account == notices.c.account)
+        .select_from(
+            notices.join(notice_settings, notice_settings.c.account == notices.c.account).join(
+                accounts, accounts.c.id == notices.c.account
+            )
+        )
         .where(
             notices.c.mailed_at.is_(None),
             notices.c.read_at.is_(None),
             notices.c.created_at <= told_before,
             notices.c.reason.in_([reason.value for reason in AT_ONCE]),
             notice_settings.c.at_once.is_(True),
+            *_CAN_BE_MAILED,
         )
         .distinct()
         .limit(limit)
@@ -215,15 +213,17 @@ async def select_at_once_due(conn: AsyncConnection, told_before: int, limit: int
 
 async def select_digests_due(conn: AsyncConnection, now: int, limit: int) -> list[str]:
     """Return accounts whose digest is due, the longest waiting first."""
-    query = select(notice_settings.c.account).where(notice_settings.c.next_digest_at <= now)
+    query = (
+        select(notice_settings.c.account)
+        .join(accounts, accounts.c.id == notice_settings.c.account)
+        .where(notice_settings.c.next_digest_at <= now, *_CAN_BE_MAILED)
+    )
     return list((await conn.execute(query.order_by(notice_settings.c.next_digest_at).limit(limit))).scalars())
 
 
 async def select_address(conn: AsyncConnection, account: str) -> tuple[str, str] | None:
     """Return address and name of an account that can be mailed: its address was verified, and it is not closed."""
-    query = select(accounts.c.email, accounts.c.name).where(
-        accounts.c.id == account, accounts.c.verified_at.is_not(None), accounts.c.closed_at.is_(None)
-    )
+    query = select(accounts.c.email, accounts.c.name).where(accounts.c.id == account, *_CAN_BE_MAILED)
     row = (await conn.execute(query)).first()
     return None if row is None else (row.email, row.name)
 
@@ -241,34 +241,48 @@ async def update_mailed(conn: AsyncConnection, ids: Collection[str], now: int) -
     await conn.execute(update(notices).where(notices.c.id.in_(list(ids))).values(mailed_at=now))
 
 
-async def select_untold(conn: AsyncConnection, account: str, limit: int) -> list[UnreadEntries]:
-    """Return, by room, what others wrote that an account has neither read nor been told of by a digest."""
+async def select_untold(conn: AsyncConnection, account: str, limit: int) -> list[tuple[str, int]]:
+    """Return what others wrote that an account has neither read nor been told of by a digest: rooms and seqs, oldest
+    first in each room."""
     since = func.coalesce(digest_marks.c.seq, -1)
     listed = members.outerjoin(
         digest_marks, and_(digest_marks.c.account == members.c.account, digest_marks.c.room == members.c.room)
     )
+    behind = and_(
+        entries.c.room == members.c.room,
+        entries.c.seq > members.c.seen_seq,
+        entries.c.seq > since,
+        entries.c.kind.in_(WRITTEN_BY_PEOPLE),
+        entries.c.by != members.c.by,
+    )
     query = (
-        select(members.c.room, entries.c.seq, func.count().over(partition_by=members.c.room).label("total"))
-        .select_from(
-            listed.join(
-                entries,
-                and_(
-                    entries.c.room == members.c.room,
-                    entries.c.seq > members.c.seen_seq,
-                    entries.c.seq > since,
-                    entries.c.kind.in_(WRITTEN_BY_PEOPLE),
-                    entries.c.by != members.c.by,
-                ),
-            )
-        )
+        select(entries.c.room, entries.c.seq)
+        .select_from(listed.join(entries, behind))
         .where(members.c.account == account)
-        .order_by(members.c.room, entries.c.seq)
+        .order_by(entries.c.room, entries.c.seq)
         .limit(limit)
     )
-    found: dict[str, UnreadEntries] = {}
-    for row in await conn.execute(query):
-        found.setdefault(row.room, UnreadEntries(row.room, [], row.total)).seqs.append(row.seq)
-    return list(found.values())
+    return [(row.room, row.seq) for row in await conn.execute(query)]
+
+
+async def select_mailed_places(conn: AsyncConnection, account: str, since: int) -> set[tuple[str, int]]:
+    """Return the entries (room, seq) that mails have told an account of since then."""
+    query = select(notices.c.room, notices.c.seq).where(notices.c.account == account, notices.c.mailed_at >= since)
+    return {(row.room, row.seq) for row in await conn.execute(query)}
+
+
+async def select_newest_checkpoints(conn: AsyncConnection, rooms: Collection[str]) -> dict[str, bytes]:
+    """Return the newest checkpoint of rooms."""
+    newest = (
+        select(checkpoints.c.room, func.max(checkpoints.c.size).label("size"))
+        .where(checkpoints.c.room.in_(list(rooms)))
+        .group_by(checkpoints.c.room)
+        .subquery()
+    )
+    query = select(checkpoints.c.room, checkpoints.c.note).join(
+        newest, and_(newest.c.room == checkpoints.c.room, newest.c.size == checkpoints.c.size)
+    )
+    return {row.room: row.note for row in await conn.execute(query)}
 
 
 async def upsert_marks(conn: AsyncConnection, account: str, seqs: dict[str, int]) -> None:

@@ -52,13 +52,14 @@ def icon(name: str) -> Markup:
 
 
 @cache
-def _zone(name: str) -> ZoneInfo:
+def zone_of(name: str) -> ZoneInfo:
+    """Return a time zone by its name, read once."""
     return ZoneInfo(name)
 
 
 @lru_cache(maxsize=8192)
 def _clock(minute: int, zone: str) -> str:
-    return datetime_of(minute * MINUTE_MS, _zone(zone)).strftime("%H:%M")
+    return datetime_of(minute * MINUTE_MS, zone_of(zone)).strftime("%H:%M")
 
 
 def clock(instant: int, zone: str) -> str:
@@ -73,7 +74,7 @@ def when(instant: int, zone: str) -> Markup:
 
 def day_text(instant: int, zone: str, *, year: bool = False) -> str:
     """Return `Thursday 19 November`."""
-    moment = datetime_of(instant, _zone(zone))
+    moment = datetime_of(instant, zone_of(zone))
     return f"{moment:%A} {moment.day} {moment:%B}" + (f" {moment.year}" if year else "")
 
 
@@ -88,7 +89,7 @@ def days_text(first: str, last: str) -> str:
 
 def when_day(instant: int, zone: str) -> Markup:
     """Return a `<time>` that shows day and clock: `19 Nov, 10:41`."""
-    moment = datetime_of(instant, _zone(zone))
+    moment = datetime_of(instant, zone_of(zone))
     text = f"{moment.day} {moment:%b}, {moment:%H:%M}"
     return Markup(f'<time datetime="{instant_text(instant)}" data-f="d">{text}</time>')
 
