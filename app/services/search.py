@@ -11,7 +11,6 @@ from datetime import date
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
-from sqlalchemy import select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.errors import Malformed
@@ -27,7 +26,6 @@ from app.storage import record as rows
 from app.storage import search as index
 from app.storage.search import Place
 from app.storage.search_index import Wanted
-from app.storage.tables import entries
 
 ROOMS_SEARCHED_MAX = 300  # of one person, those with the latest entries
 RESULTS_DEFAULT = 20
@@ -174,16 +172,10 @@ async def _newest(connection: AsyncConnection, found: Mapping[str, Sequence[int]
     """
     found = {room: seqs for room, seqs in found.items() if seqs}
     if len(found) > limit:
-        tops = await _times(connection, [(room, seqs[0]) for room, seqs in found.items()])
-        found = {room: found[room] for _, room, _ in tops[:limit]}
+        tops = await rows.select_times(connection, [(room, seqs[0]) for room, seqs in found.items()])
+        found = {room: found[room] for _, room, _ in sorted(tops, reverse=True)[:limit]}
     places = [(room, seq) for room, seqs in found.items() for seq in seqs]
     if len(found) < 2:
         return places[:limit]
-    return [(room, seq) for _, room, seq in (await _times(connection, places))[:limit]]
-
-
-async def _times(connection: AsyncConnection, places: Sequence[tuple[str, int]]) -> list[tuple[int, str, int]]:
-    """Return time, room and seq of entries, the newest first."""
-    query = select(entries.c.at, entries.c.room, entries.c.seq)
-    found = await connection.execute(query.where(tuple_(entries.c.room, entries.c.seq).in_(list(places))))
-    return sorted(((row.at, row.room, row.seq) for row in found), reverse=True)
+    times = sorted(await rows.select_times(connection, places), reverse=True)
+    return [(room, seq) for _, room, seq in times[:limit]]

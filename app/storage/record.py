@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 import msgspec
-from sqlalchemy import and_, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -63,8 +63,25 @@ async def select_entries(connection: AsyncConnection, room: str, seqs: Iterable[
 
 async def select_places(connection: AsyncConnection, places: Collection[tuple[str, int]]) -> list[Entry]:
     """Return the entries at these rooms and seqs, in no order."""
-    query = _entry_columns.where(tuple_(entries.c.room, entries.c.seq).in_(list(places)))
-    return [entry_of(row) for row in await connection.execute(query)]
+    if not places:
+        return []
+    return [entry_of(row) for row in await connection.execute(_entry_columns.where(_at_places(places)))]
+
+
+async def select_times(connection: AsyncConnection, places: Collection[tuple[str, int]]) -> list[tuple[int, str, int]]:
+    """Return time, room and seq of the entries at these places, in no order."""
+    if not places:
+        return []
+    query = select(entries.c.at, entries.c.room, entries.c.seq).where(_at_places(places))
+    return [(row.at, row.room, row.seq) for row in await connection.execute(query)]
+
+
+def _at_places(places: Collection[tuple[str, int]]) -> ColumnElement[bool]:
+    """Return the condition of being at one of these places: SQLite finds pairs by no index, but seqs of a room."""
+    seqs: dict[str, list[int]] = {}
+    for room, seq in places:
+        seqs.setdefault(room, []).append(seq)
+    return or_(*(and_(entries.c.room == room, entries.c.seq.in_(found)) for room, found in seqs.items()))
 
 
 async def select_last_of_kinds(
