@@ -30,6 +30,7 @@ class Side(StrEnum):
 
 
 PARTIES = (Side.CLIENT, Side.FREELANCER)  # who must be there for work to happen
+READING_SIDES = frozenset(side.value for side in PARTIES)  # a mediator reads while a dispute is open: there is none yet
 
 
 class RoomState(StrEnum):
@@ -104,6 +105,11 @@ def refusal_of_state(state: RoomState, kind: str) -> str | None:
     if state is RoomState.NEGOTIATING and kind in NEEDS_TERMS:
         return "Agree on terms first: one side proposes them, the other accepts."
     return None
+
+
+def may_read(side: Side) -> bool:
+    """Whether a member of `side` may read the record now."""
+    return side.value in READING_SIDES
 
 
 def may_write(side: Side, kind: str) -> bool:

@@ -13,11 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.errors import Forbidden, NotFound
 from app.domain.ids import is_room_id
-from app.domain.workrooms import WRITTEN_BY_PEOPLE, Member, RoomInfo, RoomState, Side, may_write
+from app.domain.workrooms import WRITTEN_BY_PEOPLE, Member, RoomInfo, RoomState, Side, may_read, may_write
 from app.services.resources import Resources
 from app.storage.tables import members, rooms
 
 ROOMS_CACHED_MAX = 20_000
+MEDIATOR_WAITS = "You are the mediator of this workroom. It opens to you while a dispute is open; there is none now."
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,17 +86,21 @@ async def member_of(resources: Resources, actor: Actor, room: str) -> Member:
 
     Raises:
         NotFound: if there is no such room, or the actor is no member of it.
+        Forbidden: if the actor is its mediator, and no dispute is open.
     """
     member = (await room_info(resources, room)).member_of(actor.account)
     if member is None:
         raise NotFound()
+    if not may_read(member.side):
+        raise Forbidden(MEDIATOR_WAITS)
     return member
 
 
 def known_member_of(resources: Resources, actor: Actor, room: str) -> Member | None:
     """Return the actor's membership if the room is cached: for callers that cannot await."""
     info = resources.rooms.get(room)
-    return info.member_of(actor.account) if info is not None else None
+    member = info.member_of(actor.account) if info is not None else None
+    return member if member is not None and may_read(member.side) else None
 
 
 def check_may_write(member: Member, kind: str) -> None:

@@ -11,7 +11,7 @@ import msgspec
 from app.domain.accounts import INVITATION_MS
 from app.domain.errors import Conflict, Forbidden, LinkSpent, NotFound
 from app.domain.workrooms import Member, RoomInfo, Side
-from app.services import mail, workrooms
+from app.services import mail, members, workrooms
 from app.services.access import Actor, room_info
 from app.services.accounts import (
     Client,
@@ -75,25 +75,25 @@ async def accept_invitation(resources: Resources, actor: Actor, token: str) -> M
 
     Raises:
         LinkSpent: as `invitation` does.
-        Forbidden: if the actor is in that workroom already, on the other side.
+        Forbidden: if the actor is in that workroom already.
+        Conflict: if somebody else stands on that side by now.
     """
     link = await _open_invitation(resources, token, actor)
     assert link.room is not None and link.side is not None, "an invitation names room and side"
     side = Side(link.side)
     present = (await room_info(resources, link.room)).member_of(actor.account)
     if present is not None:
-        if present.side is not side:
-            raise Forbidden(f"You are the {present.side} of this workroom: send this link to the {side}.")
+        if link.account != actor.account:
+            raise Forbidden(f"You are the {present.side} of this workroom: send this link to whom it is for.")
         return present
-    if link.used_at is None:
-        now = resources.clock.real_now()
+    now = resources.clock.real_now()
 
-        async def take(tx: Tx) -> None:
-            if not await rows.update_link_used(tx.conn, link.token_hash, now, actor.account):
-                raise LinkSpent()
+    async def take(tx: Tx, info: RoomInfo) -> None:
+        if link.used_at is None and not await rows.update_link_used(tx.conn, link.token_hash, now, actor.account):
+            raise LinkSpent()
+        await members.check_seat(tx, info, side, token, actor.account, now)
 
-        await resources.database.writer.run(take)
-    return await workrooms.join(resources, actor.account, link.room, side)
+    return await workrooms.join(resources, actor.account, link.room, side, first=take)
 
 
 async def sign_up_with_invitation(
@@ -106,7 +106,10 @@ async def sign_up_with_invitation(
         Malformed: naming the field.
         AccountExists: if the address has an account: sign in with it instead.
     """
-    await _open_invitation(resources, token, None)
+    link = await _open_invitation(resources, token, None)
+    assert link.room is not None and link.side is not None, "an invitation names room and side"
+    if await members.is_replaced(resources, token, link.room, Side(link.side)):
+        raise LinkSpent()
     account = await new_account(resources, email, name, password)
     now = resources.clock.real_now()
 

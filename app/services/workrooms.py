@@ -6,7 +6,7 @@ Rule 2: who joins accepts the policy: `member.joined` and `policy.accepted` are 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 
 from msgspec import Struct, structs
 from sqlalchemy import func, insert, select, update
@@ -29,6 +29,7 @@ from app.domain.matters import MatterState
 from app.domain.policy import POLICY_VERSION, policy_digest
 from app.domain.record import Draft, Entry
 from app.domain.workrooms import (
+    READING_SIDES,
     RECORD_FORMAT,
     SYSTEM,
     WRITTEN_BY_PEOPLE,
@@ -46,6 +47,8 @@ from app.storage import matters as matter_rows
 from app.storage import tracking as tracking_rows
 from app.storage.tables import accounts, entries, members, room_heads, rooms
 from app.storage.writer import Tx
+
+MEDIATED_MAX = 100  # shown on the first page; nobody mediates more at a time
 
 
 class RoomSummary(Struct, frozen=True):
@@ -135,8 +138,15 @@ async def open_room_in(
     return info
 
 
-async def join(resources: Resources, account: str, room: str, side: Side) -> Member:
-    """Make an account a member of a room; one that is keeps its place.
+async def join(
+    resources: Resources,
+    account: str,
+    room: str,
+    side: Side,
+    *,
+    first: Callable[[Tx, RoomInfo], Awaitable[None]] | None = None,
+) -> Member:
+    """Make an account a member of a room; one that is keeps its place. `first` may refuse it, in the same commit.
 
     Raises:
         NotFound: if there is no such room.
@@ -146,7 +156,11 @@ async def join(resources: Resources, account: str, room: str, side: Side) -> Mem
         info = await read_room_info(tx.conn, room)
         if info.member_of(account) is not None:
             return info
-        return await _join(tx, info, account, side)
+        if first is not None:
+            await first(tx, info)
+        joined = await _join(tx, info, account, side)
+        tx.after_commit(RoomChanged(joined))
+        return joined
 
     info = await resources.database.writer.run(work, rooms=(room,))
     remember_room(resources, info)
@@ -241,7 +255,9 @@ _unread = select(func.count()).select_from(_counted).correlate(members).scalar_s
 async def count_unread(resources: Resources, pairs: Collection[tuple[str, str]]) -> dict[tuple[str, str], int]:
     """Return how many entries by others are unread, for pairs of account and room. One query."""
     query = select(members.c.account, members.c.room, _unread.label("unread")).where(
-        members.c.account.in_({account for account, _ in pairs}), members.c.room.in_({room for _, room in pairs})
+        members.c.account.in_({account for account, _ in pairs}),
+        members.c.room.in_({room for _, room in pairs}),
+        members.c.side.in_(READING_SIDES),
     )
     async with resources.database.read() as connection:
         counted = {(row.account, row.room): row.unread for row in await connection.execute(query)}
@@ -249,13 +265,14 @@ async def count_unread(resources: Resources, pairs: Collection[tuple[str, str]])
 
 
 async def my_rooms(resources: Resources, actor: Actor) -> list[RoomSummary]:
-    """Return the actor's workrooms, the one with the latest entry first. Three queries, however many rooms."""
+    """Return the workrooms that the actor may read, the one with the latest entry first. Three queries, however many
+    rooms."""
     query = (
         select(rooms, members.c.seen_seq, room_heads.c.size, room_heads.c.at, _unread.label("unread"))
         .select_from(
             members.join(rooms, rooms.c.id == members.c.room).join(room_heads, room_heads.c.room == rooms.c.id)
         )
-        .where(members.c.account == actor.account)
+        .where(members.c.account == actor.account, members.c.side.in_(READING_SIDES))
         .order_by(room_heads.c.at.desc())
     )
     async with resources.database.read() as connection:
@@ -286,6 +303,19 @@ async def my_rooms(resources: Resources, actor: Actor) -> list[RoomSummary]:
         assert member is not None
         summaries.append(RoomSummary(info, member, row.size - 1, row.seen_seq, row.unread, row.at))
     return summaries
+
+
+async def mediated_rooms(resources: Resources, actor: Actor) -> list[tuple[str, str]]:
+    """Return id and title of the workrooms that name the actor as mediator: they open while a dispute is open."""
+    query = (
+        select(rooms.c.id, rooms.c.title)
+        .join(members, members.c.room == rooms.c.id)
+        .where(members.c.account == actor.account, members.c.side.not_in(READING_SIDES))
+        .order_by(rooms.c.opened_at.desc())
+        .limit(MEDIATED_MAX)
+    )
+    async with resources.database.read() as connection:
+        return [(row.id, row.title) for row in await connection.execute(query)]
 
 
 async def _join(tx: Tx, info: RoomInfo, account: str, side: Side) -> RoomInfo:

@@ -56,6 +56,7 @@ async def show_home(request: Request) -> Response:
         waiting=[room for room in rooms if room["unread"]],
         jobs_waiting=await jobs.waiting_for(resources, actor),
         working=sum(state.on and not state.silent for listed in states.values() for state in listed),
+        mediated=await workrooms.mediated_rooms(resources, actor),
         sockets=[(s.info.id, s.head) for s in summaries],
     )
     return HTMLResponse(html)
