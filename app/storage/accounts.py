@@ -109,7 +109,10 @@ async def update_password(conn: AsyncConnection, account: str, password_hash: st
 
 
 async def insert_session(conn: AsyncConnection, row: SessionRow, token_hash: bytes) -> None:
-    """Insert the session of a browser."""
+    """Insert the session of a browser, and drop those of the account that are over."""
+    await conn.execute(
+        delete(sessions).where(sessions.c.account == row.account, sessions.c.expires_at < row.created_at)
+    )
     await conn.execute(insert(sessions).values(token_hash=token_hash, **msgspec.structs.asdict(row)))
 
 

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from app.domain.errors import Malformed
+from app.domain.errors import Forbidden, Malformed
 from app.domain.timerange import instant_text
 from app.services import accounts, addresses, recovery, second_factor
 from app.services.export import export_account
@@ -53,6 +53,7 @@ async def change_name(request: Request) -> Response:
 async def change_address(request: Request) -> Response:
     """`POST /api/account/address`"""
     wanted = await _body(request, schemas.NewAddress)
+    await _check_has_password(request)
     await addresses.change_address(resources_of(request), actor_of(request), wanted.email, wanted.present_password)
     return _json(schemas.Done(), 202)
 
@@ -61,6 +62,7 @@ async def change_password(request: Request) -> Response:
     """`POST /api/account/password`"""
     credential = credential_of(request)
     wanted = await _body(request, schemas.NewPassword)
+    await _check_has_password(request)
     await recovery.set_password(
         resources_of(request), credential.actor, wanted.password, wanted.present_password, session=credential.id
     )
@@ -145,6 +147,12 @@ api_routes = [
     Route("/api/account/tokens/{id}/revoke", revoke_token, methods=["POST"]),
     Route("/api/account/export", export),
 ]
+
+
+async def _check_has_password(request: Request) -> None:
+    """Check that there is a present password to ask for: a token alone takes no account over (rule 2)."""
+    if (await accounts.own_account(resources_of(request), actor_of(request))).password_hash is None:
+        raise Forbidden("This account has no password yet. Set one in the settings first.")
 
 
 async def _body(request: Request, schema: type[_Body]) -> _Body:

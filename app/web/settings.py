@@ -239,6 +239,7 @@ async def _settings_page(
 ) -> Response:
     resources, credential = resources_of(request), credential_of(request)
     listed = await accounts.tokens_of(resources, credential.actor)
+    sessions = await accounts.sessions_of(resources, credential.actor)
     done = request.query_params.get("done", "")
     response = account_page(
         request,
@@ -249,7 +250,7 @@ async def _settings_page(
         account=await accounts.own_account(resources, credential.actor),
         browser=browser_name,
         is_phone=is_phone,
-        sessions=await accounts.sessions_of(resources, credential.actor),
+        sessions=sorted(sessions, key=lambda session: session.id != credential.id),
         present=credential.id,
         devices=[token for token in listed if token.purpose == "device"],
         tokens=[token for token in listed if token.purpose == "api"],

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from email.message import EmailMessage
 from email.policy import default
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from aiosmtpd.smtp import SMTP, Envelope, Session
@@ -49,7 +49,7 @@ class MailServer:
         if self.data_answers:
             return self.data_answers.pop(0)
         assert isinstance(envelope.content, bytes)
-        self.taken.append(cast(EmailMessage, email.message_from_bytes(envelope.content, policy=default)))
+        self.taken.append(email.message_from_bytes(envelope.content, policy=default))
         return "250 OK"
 
 

@@ -6,17 +6,20 @@ import html
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 import pytest
 
+from app.config import Settings
 from app.domain.timerange import MINUTE_MS
 from app.services import accounts, record, second_factor
 from app.services.access import Actor
 from app.services.accounts import SESSION_COOKIE, Client
+from app.services.clock import PacedClock, SystemClock
 from app.web.expired import KEPT_CHARS_MAX, kept_of
 from tests.builders import build_account, build_pair
-from tests.live import Live
+from tests.live import Live, live_server
 from tests.services.test_second_factor import code_at
 
 PASSWORD = "correct horse"
@@ -191,6 +194,28 @@ async def test_an_operator_sets_up_a_second_factor_before_anything_else(live: Li
     assert done.headers["cache-control"] == "no-store"
     assert (await browser.get("/settings")).status_code == 200
     assert "recovery codes left" in (await browser.get("/settings/second-factor")).text
+
+
+async def test_in_the_demo_the_operator_is_asked_by_a_banner_only(tmp_path: Path) -> None:
+    now = SystemClock().real_now()
+    async with live_server(Settings(data=tmp_path / "data", port=0), PacedClock(now, now, 60)) as demo:
+        olga = await accounts.create_account(demo.resources, "olga@example.org", "Olga Brandt", operator=True)
+        link = await accounts.new_link(demo.resources, olga)
+        async with httpx.AsyncClient(base_url=demo.url, headers={"accept": "text/html"}) as client:
+            assert (await client.post("/link/" + link.rpartition("/")[2])).headers["location"] == "/"
+            page = await client.get("/")
+            assert page.status_code == 200 and "An operator needs a second factor" in page.text
+        dana = await build_account(demo.resources, "Dana Keller")
+        signed = await accounts.sign_in(demo.resources, dana.email, PASSWORD, Client())
+        async with httpx.AsyncClient(base_url=demo.url, cookies={SESSION_COOKIE: signed.token}) as client:
+            assert "An operator needs" not in (await client.get("/")).text
+
+
+async def test_a_token_alone_takes_no_account_over(live: Live) -> None:
+    eve = await accounts.create_account(live.resources, "eve@example.org", "Eve")
+    async with live.http(eve) as http:
+        for path, body in (("password", {"password": "a new long one"}), ("address", {"email": "x@example.org"})):
+            assert (await http.post(f"/api/account/{path}", json=body)).status_code == 403
 
 
 async def test_signing_up_looks_alike_for_every_address_and_says_where_mail_goes(
