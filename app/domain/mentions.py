@@ -13,12 +13,19 @@ from functools import lru_cache
 from typing import Any
 from unicodedata import normalize
 
+from app.domain.workrooms import RoomInfo
+
 NAMES_MAX = 200  # members of a workroom that can be named
 TEXT_FIELDS = ("text", "title", "done", "next", "blocked")  # of bodies: what their author says; not what is quoted
 
 _CODE = re.compile(r"```.*?```|`[^`\n]*`", re.S)
 
 Names = tuple[tuple[str, str], ...]  # pseudonym and whole name of each member
+
+
+def names_of(room: RoomInfo) -> Names:
+    """Return who can be named in a workroom."""
+    return tuple((member.by, member.name) for member in room.members.values())
 
 
 class _Finder:

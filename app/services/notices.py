@@ -18,7 +18,7 @@ from app.domain.errors import NotFound
 from app.domain.ids import id_from_bytes
 from app.domain.live import AccountEvent
 from app.domain.matters import ANSWERS, TRANSITIONS, MatterState
-from app.domain.mentions import mentioned, texts_of
+from app.domain.mentions import mentioned, names_of, texts_of
 from app.domain.notices import (
     HOUR_DEFAULT,
     NOTICES_MAX,
@@ -77,11 +77,6 @@ async def on_entry(writing: Writing) -> None:
             if by in info.members and by != entry.by:
                 wanted.setdefault(info.members[by].account, reason)
     await tell(tx, writing.resources, info, wanted, entry.seq)
-
-
-def names_of(info: RoomInfo) -> tuple[tuple[str, str], ...]:
-    """Return who can be named in a workroom: pseudonym and name of each member."""
-    return tuple((member.by, member.name) for member in info.members.values())
 
 
 async def tell(

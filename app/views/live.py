@@ -205,7 +205,7 @@ def live_content(view: str, event: Event, room: RoomInfo) -> str:
         case Typing(by=by) if view != "home":
             return _partial(f"typing-{room.id}", typing_html(room, by) if by else "")
         case Seen(by=by, seq=seq) if view == "timeline":
-            return _partial(f"seen-{room.id}-{by}", seen_html(room, by, seq), "outerMorph")
+            return _upsert(f"seen-{room.id}", seen_html(room, by, seq))  # of who joined meanwhile too
         case CheckpointReleased(size=size, note=note) if view == "timeline":
             return _partial(f"proof-{room.id}", proof_html(room.id, size, note), "innerMorph")
         case _:
@@ -213,8 +213,10 @@ def live_content(view: str, event: Event, room: RoomInfo) -> str:
 
 
 def account_content(event: AccountEvent) -> str:
-    """Return what concerns one account only: how much of a room is unread."""
+    """Return what concerns one account only: how much of a room, or of what it was told, is unread."""
     room, unread = event.data.get("room"), event.data.get("unread")
+    if event.event == "notices" and isinstance(unread, int):
+        return _partial("bell", counted(unread) if unread else "")
     if event.event != "unread" or not isinstance(room, str) or not isinstance(unread, int):
         return ""
     return _partial(f"unread-{room}", counted(unread) if unread else "")

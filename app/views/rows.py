@@ -13,6 +13,7 @@ from typing import Any
 from markupsafe import Markup
 
 from app.domain.live import CellState
+from app.domain.mentions import names_of
 from app.domain.money import DECIMALS, Money
 from app.domain.record import Entry
 from app.domain.terms import terms_of
@@ -105,11 +106,12 @@ class Row:
     @property
     def text(self) -> Markup:
         """The text of a person's entry as html."""
-        return rich_text(self._body["text"])
+        return self.rich("text")
 
     def rich(self, name: str) -> Markup:
-        """Return another text of it as html."""
-        return rich_text(self._body[name])
+        """Return a text of it as html, with the members that it names marked."""
+        text = self._body[name]
+        return rich_text(text, names_of(self._room) if "@" in text else ())
 
     @staticmethod
     def words(text: str) -> Markup:

@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.config import Settings
 from app.domain.errors import Forbidden, NotFound, NotSignedIn, SecondFactorRequired, TooLarge, WorkroomError
-from app.services import accounts
+from app.services import accounts, notices
 from app.services.access import Actor
 from app.services.accounts import SESSION_COOKIE, Credential
 from app.services.resources import Resources
@@ -68,7 +68,8 @@ def security_headers(settings: Settings) -> dict[str, str]:
 
 
 class Edge:
-    """The one middleware of ours. Puts `request_id`, `credential` and `actor` (or None) into `request.state`."""
+    """The one middleware of ours. Puts `request_id`, `credential`, `actor` (or None) and how many `notices` are unread
+    into `request.state`."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
@@ -82,7 +83,7 @@ class Edge:
             return
         request_id = secrets.token_hex(8)
         state = scope.setdefault("state", {})
-        state.update(request_id=request_id, credential=None, actor=None, lacks_factor=False)
+        state.update(request_id=request_id, credential=None, actor=None, lacks_factor=False, notices=0)
         started = False
 
         async def send_with_headers(message: Message) -> None:
@@ -224,6 +225,8 @@ async def _find_actor(request: Request) -> None:
     request.state.credential = credential
     request.state.actor = credential.actor
     request.state.lacks_factor = credential.lacks_factor
+    if "text/html" in request.headers.get("accept", ""):  # a page, which shows how much there is to be told
+        request.state.notices = await notices.unread(resources_of(request), credential.actor.account)
 
 
 def _limited(request: Request, receive: Receive) -> Receive:
