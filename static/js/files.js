@@ -48,13 +48,13 @@ function draw(chip) {
     end.append(label);
   } else if (chip.state === "failed") {
     parts.push(element("span", chip.why, "why"));
-    end.append(chip.file ? button("Try again", () => { chip.state = ""; start(chip) }) : button("Choose it again", () => input.click()));
+    if (!chip.never) end.append(chip.file ? button("Try again", () => { chip.state = ""; start(chip) }) : button("Choose it again", () => input.click()));
   } else {
     bar.max = Math.max(chip.size, 1);
     bar.value = chip.sent ?? 0;
     bar.setAttribute("aria-label", `${chip.name}, uploading`);
     chip.bar = bar;
-    parts.splice(2, 0, bar, element("small", chip.state === "paused" ? "paused until the connection is back" : chip.state === "queued" ? "waiting" : "", "mute"));
+    parts.splice(2, 0, bar, element("small", chip.state === "paused" ? "paused: no connection" : chip.state === "queued" ? "waiting" : "", "mute"));
   }
   const away = button("Remove", () => remove(chip));
   away.setAttribute("aria-label", `Remove ${chip.name}`);
@@ -171,7 +171,8 @@ export function take(files) {
     const chip = lost ?? {name: file.name, size: file.size, last: file.lastModified, sent: 0};
     if (!lost) chips.push(chip);
     Object.assign(chip, {file, state: "", why: ""});
-    if (file.size > BYTES_MAX) fail(chip, `This file has ${sized(file.size)}. A file may have 50 MiB; split it.`), chip.file = null;
+    chip.never = file.size > BYTES_MAX;
+    if (chip.never) fail(chip, `This file has ${sized(file.size)}. A file may have 50 MiB; split it.`);
     else start(chip);
   }
 }

@@ -87,7 +87,7 @@ async def test_an_upload_pauses_without_connection_and_goes_on_by_itself(
     await ana.page.route("**/uploads/*", cut)
     await choose(ana.page, ("plan.bin", os.urandom(2_000_000)))
     chip = ana.page.locator(".chips li")
-    await expect(chip).to_contain_text("paused until the connection is back")
+    await expect(chip).to_contain_text("paused: no connection")
     await ana.page.fill("#text", "Wait for it.")
     await ana.page.press("#text", "Enter")
     await expect(ana.page.locator("#composer .problem")).to_contain_text("still on its way")
