@@ -30,6 +30,7 @@ from app.services import (
     notices,
     status_reports,
     terms,
+    transcripts,
 )
 from app.services.access import Actor, check_may_write, member_of, read_room_info, room_info
 from app.services.effects import Effect, Writing
@@ -60,6 +61,7 @@ EFFECTS: dict[str, Effect] = {
     "deliverable.changes_requested": deliveries.on_answered,
     "availability": absences.on_announced,
     "status_report": status_reports.on_status_report,
+    "transcript": transcripts.on_transcript,
     "handover": handovers.on_handover,
     "handover.expired": handovers.on_expired,
 }
