@@ -14,6 +14,7 @@ from app.domain.errors import StillActive
 from app.domain.workrooms import RoomState
 from app.services.access import Actor
 from app.services.accounts import publish_revoked
+from app.services.jobs import leave_jobs
 from app.services.recovery import check_present_password
 from app.services.resources import Resources
 from app.storage import accounts as rows
@@ -49,6 +50,7 @@ async def close_account(resources: Resources, actor: Actor, present: str) -> Non
             factor_at=None,
             closed_at=now,
         )
+        await leave_jobs(tx, account.id)
         await delete_factor(tx.conn, account.id)
         await delete_mails_to(tx.conn, account.email)
         await rows.delete_links_of(tx.conn, account.id, "sign_in", "recovery", "address", "pairing")

@@ -282,6 +282,12 @@ async def on_award(tx: Tx, resources: Resources, job: str, room: str) -> list[st
     return told
 
 
+async def leave_jobs(tx: Tx, account: str) -> None:
+    """Close the jobs and withdraw the proposals of an account that is being closed; its workrooms are not touched."""
+    await rows.update_jobs_closed(tx.conn, account, tx.now)
+    await proposal_rows.update_proposals_withdrawn(tx.conn, account, tx.now)
+
+
 # Parts
 
 

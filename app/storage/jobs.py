@@ -125,6 +125,12 @@ async def update_job_state(conn: AsyncConnection, job: str, state: JobState, clo
     await conn.execute(update(jobs).where(jobs.c.id == job).values(**values))
 
 
+async def update_jobs_closed(conn: AsyncConnection, client: str, closed_at: int) -> None:
+    """Close all jobs of a client."""
+    own = (jobs.c.client == client, jobs.c.state != JobState.CLOSED.value)
+    await conn.execute(update(jobs).where(*own).values(state=JobState.CLOSED.value, closed_at=closed_at))
+
+
 async def select_job(conn: AsyncConnection, job: str, *, lock: bool = False) -> JobRow | None:
     """Return a job, whoever asks; `lock` holds it until the commit, so that its steps come one after another."""
     query = _jobs().where(jobs.c.id == job)

@@ -110,6 +110,12 @@ async def update_proposal(conn: AsyncConnection, proposal: str, state: ProposalS
     await conn.execute(update(proposals).where(proposals.c.id == proposal).values(state=state.value, **values))
 
 
+async def update_proposals_withdrawn(conn: AsyncConnection, freelancer: str, now: int) -> None:
+    """Withdraw all proposals of a freelancer that wait."""
+    own = (proposals.c.freelancer == freelancer, proposals.c.state == ProposalState.SENT.value)
+    await conn.execute(update(proposals).where(*own).values(state=ProposalState.WITHDRAWN.value, answered_at=now))
+
+
 async def count_proposals_since(conn: AsyncConnection, freelancer: str, since: int) -> int:
     """Return how many proposals an account sent since an instant, withdrawn ones too."""
     query = select(func.count()).select_from(proposals)

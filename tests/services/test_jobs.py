@@ -473,6 +473,20 @@ async def test_an_award_in_one_room_tells_the_others_once(town: Town) -> None:
         await town.proposal(job, third)
 
 
+async def test_who_leaves_takes_jobs_and_proposals_along(town: Town) -> None:
+    job, theirs = await town.job(), await jobs.post_job(town.resources, town.ana, town.offer(title="Ana's own"))
+    room = await proposals.open_messages(town.resources, town.dana, await town.proposal(job, town.tom))
+    await town.proposal(job)
+    await town.resources.database.writer.run(lambda tx: jobs.leave_jobs(tx, town.ana.account))
+    assert (await jobs.job_view(town.resources, town.tom, theirs)).job.state is JobState.CLOSED
+    listed = (await proposals.proposals_for(town.resources, town.dana, job)).proposals
+    assert {each.freelancer_name: each.proposal.state for each in listed} == {
+        "Ana Novak": ProposalState.WITHDRAWN,
+        "Tom Ibarra": ProposalState.OPENED,
+    }
+    assert [each.info.id for each in await workrooms.my_rooms(town.resources, town.tom)] == [room]
+
+
 async def test_nothing_is_written_by_what_is_refused(town: Town) -> None:
     job = await town.job()
     for step in (
