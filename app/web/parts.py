@@ -132,22 +132,17 @@ async def posted_draft(request: Request) -> tuple[Draft, dict[str, Any], str | N
     Raises:
         Malformed: if a number is none.
     """
-    form = await _posted_form(request)
+    form = await posted_form(request)
 
     def field(name: str) -> str:
         value = form.get(name, "")
         return value if isinstance(value, str) else ""
 
     def number(name: str) -> int | None:
-        text = field(name).strip()
-        if not text:
-            return None
-        if not text.isdecimal() or len(text) > 15:
-            raise Malformed(f"`{name}` must be a whole number.", field=name)
-        return int(text)
+        return number_of(field(name), name)
 
     kind = field("kind") or "message"
-    sent = await _uploads(request, form)
+    sent = await uploads_of(request, form)
     problem = form.problem if isinstance(form, PostedForm) else None
     text, ref = field("text").replace("\r\n", "\n"), None if kind == "comment" else number("ref")
     draft = Draft(text, kind, ref, sent, problem)
@@ -159,7 +154,21 @@ async def posted_draft(request: Request) -> tuple[Draft, dict[str, Any], str | N
     return draft, body, field("cid") or None, field("next")
 
 
-async def _posted_form(request: Request) -> PostedForm | FormData:
+def number_of(text: str, name: str) -> int | None:
+    """Return the whole number that was typed into the field `name`; None for nothing.
+
+    Raises:
+        Malformed: if it is none.
+    """
+    text = text.strip()
+    if not text:
+        return None
+    if not text.isdecimal() or len(text) > 15:
+        raise Malformed(f"`{name}` must be a whole number.", field=name)
+    return int(text)
+
+
+async def posted_form(request: Request) -> PostedForm | FormData:
     """Return a posted form; the files in it are uploads by now."""
     if not is_multipart(request):
         return await request.form()
@@ -171,7 +180,7 @@ async def _posted_form(request: Request) -> PostedForm | FormData:
     return await read_form(request, store)
 
 
-async def _uploads(request: Request, form: PostedForm | FormData) -> tuple[UploadRow, ...]:
+async def uploads_of(request: Request, form: PostedForm | FormData) -> tuple[UploadRow, ...]:
     """Return the files that go with an entry: those that were kept from a refused form, and those that came now."""
     kept = [upload for upload in form.getlist("upload") if isinstance(upload, str)][:FILES_PER_ENTRY_MAX]
     looking = await looking_at(request) if kept else None
