@@ -11,23 +11,19 @@ from collections.abc import Awaitable, Callable, Collection
 from msgspec import Struct, structs
 from sqlalchemy import func, insert, select, update
 
-from app.domain.bodies import system
 from app.domain.bodies.fields import EntryBody
 from app.domain.bodies.system import (
-    HandoverExpired,
     MemberJoined,
     OpenedMember,
     PolicyAccepted,
     RoomActivated,
     RoomOpened,
 )  # fmt: skip
-from app.domain.errors import Forbidden, RoomClosed
-from app.domain.events import body_of, check_characters
+from app.domain.events import body_of
 from app.domain.ids import id_from_bytes
 from app.domain.live import RoomChanged
-from app.domain.matters import MatterState
 from app.domain.policy import POLICY_VERSION, policy_digest
-from app.domain.record import Draft, Entry
+from app.domain.record import Draft
 from app.domain.workrooms import (
     READING_SIDES,
     RECORD_FORMAT,
@@ -40,11 +36,8 @@ from app.domain.workrooms import (
     checked_time_zone,
     checked_title,
 )
-from app.services.access import Actor, member_of, read_room_info, remember_room
+from app.services.access import Actor, read_room_info, remember_room
 from app.services.resources import Resources
-from app.services.sessions import CLOSED, end_session, publish_state
-from app.storage import matters as matter_rows
-from app.storage import tracking as tracking_rows
 from app.storage.tables import accounts, entries, members, room_heads, rooms
 from app.storage.writer import Tx
 
@@ -186,51 +179,6 @@ async def change_room(tx: Tx, info: RoomInfo) -> RoomInfo:
     )
     tx.after_commit(RoomChanged(info))
     return info
-
-
-async def close_room(resources: Resources, actor: Actor, room: str, reason: str | None = None) -> Entry:
-    """Close a workroom (rule 1.2): it can be read, nobody adds anything. Trackers that run are stopped, what waits for
-    an answer lapses, and secrets that nobody looked at are erased.
-
-    Raises:
-        NotFound: if the actor is no member.
-        Forbidden: for a mediator.
-        RoomClosed: if it is closed already.
-        InvalidBody: if the reason cannot be stored.
-    """
-    member = await member_of(resources, actor, room)
-    if member.side is Side.MEDIATOR:
-        raise Forbidden("A workroom is closed by one of its two sides.")
-    kind, body = body_of(system.RoomClosed(member.by, reason or None))
-    check_characters(reason or "", "reason")
-
-    async def work(tx: Tx) -> Entry:
-        info = await read_room_info(tx.conn, room)
-        if info.state is RoomState.CLOSED:
-            raise RoomClosed()
-        waiting = await matter_rows.select_open_in_room(tx.conn, room)
-        for matter, _ in waiting:
-            if matter.kind == "handover":
-                expired, label = body_of(HandoverExpired(matter.title))
-                gone = await tx.append(Draft(room, expired, SYSTEM, label, matter.seq))
-                await tx.erase(room, matter.seq, gone.seq)
-        for session in await tracking_rows.select_open_sessions_of_room(tx.conn, room):
-            await end_session(tx, info, session, max(tx.now, session.last_tick_at or 0), CLOSED, CLOSED)
-            await publish_state(resources, tx, info, session.account)
-        entry = await tx.append(Draft(room, kind, SYSTEM, body))
-        lapsed = [
-            structs.replace(
-                matter, state=MatterState.EXPIRED, answer_seq=entry.seq, answered_by=SYSTEM, answered_at=entry.at
-            )
-            for matter, _ in waiting
-        ]
-        await matter_rows.update_lapsed(tx.conn, room, entry.seq, entry.at)
-        tx.publish_with(entry, matters=lapsed)
-        tx.close_record(room)
-        await change_room(tx, structs.replace(info, state=RoomState.CLOSED, closed_at=entry.at))
-        return entry
-
-    return await resources.database.writer.run(work, rooms=(room,))
 
 
 UNREAD_MAX = 1_000  # counted to here, in as many rows twice over; pages show more than 999 as "999+"

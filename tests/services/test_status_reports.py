@@ -9,7 +9,7 @@ import pytest
 
 from app.domain.errors import InvalidBody
 from app.domain.timerange import DAY_MS, HOUR_MS, instant_of
-from app.services import notices, record, status_reports, workrooms
+from app.services import notices, record, room_closing, status_reports
 from app.services.access import Actor
 from app.services.clock import ManualClock
 from app.services.resources import Resources
@@ -114,7 +114,7 @@ async def test_a_report_is_not_missing_on_vacation_or_after_closing(
     vacation = {"what": "vacation", "from_on": "2026-09-28", "until_on": "2026-10-04"}
     await record.append(resources, pair.freelancer, pair.room, "status_report", report())
     await record.append(resources, pair.freelancer, pair.room, "availability", vacation)
-    await workrooms.close_room(resources, other.client, other.room)
+    await room_closing.close_room(resources, other.client, other.room)
     clock.now = at("2026-10-05T09:00+01:00")
     await status_reports.take_turns(resources)
     assert published.entries("status_report.missing") == []
