@@ -30,7 +30,7 @@ from app.domain.notices import (
 )
 from app.domain.record import Entry, base64url
 from app.domain.timerange import DAY_MS
-from app.domain.workrooms import RoomInfo
+from app.domain.workrooms import PARTIES, RoomInfo
 from app.services import workrooms
 from app.services.access import Actor, read_room_info
 from app.services.effects import Writing
@@ -74,7 +74,7 @@ async def on_entry(writing: Writing) -> None:
     wanted: dict[str, Reason] = {}
     for reason in PRIORITY:
         for by in found.get(reason, ()):
-            if by in info.members and by != entry.by:
+            if by in info.members and by != entry.by and info.members[by].side in PARTIES:
                 wanted.setdefault(info.members[by].account, reason)
     await tell(tx, writing.resources, info, wanted, entry.seq)
 

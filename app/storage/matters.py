@@ -93,6 +93,13 @@ async def select_recent(conn: AsyncConnection, room: str, limit: int) -> list[Ma
     return [matter_of(row) for row in await conn.execute(query)]
 
 
+async def select_open(conn: AsyncConnection, rooms: Collection[str], limit: int) -> list[Matter]:
+    """Return the open matters of rooms, the most urgent first."""
+    query = select(matters).where(matters.c.room.in_(list(rooms)), matters.c.state == MatterState.OPEN.value)
+    ordered = query.order_by(matters.c.due_at.is_(None), matters.c.due_at, matters.c.asked_at).limit(limit)
+    return [matter_of(row) for row in await conn.execute(ordered)]
+
+
 async def select_waiting(conn: AsyncConnection, places: Iterable[tuple[str, str, str]], limit: int) -> list[Matter]:
     """Return open matters in these places, (room, side, pseudonym), that wait for that side or that member, the most
     urgent first."""

@@ -33,14 +33,15 @@ from app.domain.record import Entry
 from app.domain.workrooms import WRITTEN_BY_PEOPLE, RoomInfo
 from app.views.cells import cell_html, total_of_body
 from app.views.entries import correction_mark, entry_row
+from app.views.home import doing_html, last_words_html, turn_html
 from app.views.matters import state_html
 from app.views.names import first_name
-from app.views.presence import last_html, proof_html, seen_html, typing_html, who_html
+from app.views.presence import proof_html, seen_html, typing_html, who_html
 from app.views.rendering import counted, macro
 from app.views.rows import FATES, TILE_OF
-from app.views.sentences import sentence
 from app.views.trackers import now_html, tracker_html
 
+TURNING = frozenset({"status_report", "status_report.missing"})  # what changes lists of what waits, beside matters
 HOUR_KINDS = ("hour.closed", "hour.amended")
 SECRET_GONE = ("handover.received", "handover.expired")
 
@@ -137,12 +138,12 @@ def workview_content(event: Appended, room: RoomInfo) -> str:
 
 
 def home_content(event: Appended, room: RoomInfo) -> str:
-    """Return the last words of a room for the list of rooms; "" for events."""
+    """Return the last words of a room for the list of rooms, and a mark where what waits for whom has changed."""
     entry = event.entry
+    turn = _partial("turns", turn_html(event)) if event.matters or entry.kind in TURNING else ""
     if entry.kind not in WRITTEN_BY_PEOPLE:
-        return ""
-    said = last_html(sentence(entry, room), entry.at, room.time_zone)
-    return _partial(f"last-{room.id}", f'<span data-by="{entry.by}" data-seq="{entry.seq}">{said}</span>')
+        return turn
+    return _partial(f"last-{room.id}", last_words_html(entry, room)) + turn
 
 
 def _cell_content(cell: Cell, room: RoomInfo) -> str:
@@ -197,6 +198,8 @@ def live_content(view: str, event: Event, room: RoomInfo) -> str:
                 return _cell_content(cell, room) + _shot_content(cell, room)
             return _thumbnail_content(cell, room) if view == "timeline" else _last_frame_content(cell, room)
         case TrackerChanged(state=state):
+            if view == "home":
+                return _partial(f"doing-{room.id}-{state.by}", doing_html(state, room), "outerMorph")
             return _tracker_content(state, room)
         case PreviewReady(seq=seq, position=position, ok=ok) if view != "home":
             return _preview_content(room.id, seq, position, ok)
@@ -227,7 +230,7 @@ def snapshot_content(
 ) -> str:
     """Return what follows a join: everything that may have been missed and has no number."""
     parts = [_partial(f"who-{room.id}", who_html(room, here)), _partial(f"typing-{room.id}", "")]
-    parts += [_tracker_content(state, room) for state in states]
+    parts += [live_content(view, TrackerChanged(room.id, state), room) for state in states]
     if view == "workview":
         parts += [_cell_content(cell, room) for cell in cells]
     elif view == "timeline":

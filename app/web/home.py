@@ -1,73 +1,101 @@
-"""Home: the workrooms of a member, what is unread in them, who works now; and the page about this server."""
+"""Home: what waits for whom, the workrooms of a member, who works now; and the page about this server."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from app.domain.policy import POLICY_TEXT, POLICY_VERSION, policy_digest
-from app.domain.record import Entry
-from app.domain.workrooms import RoomInfo
-from app.services import jobs, record, workrooms, workview
-from app.views.presence import last_html, who_html
+from app.domain.workrooms import RoomState
+from app.services import home, workrooms
+from app.services.home import HomeRoom, Waits
+from app.services.workrooms import RoomSummary
+from app.views.home import doing_html, last_words_html, shown_matter, shown_report
+from app.views.presence import who_html
 from app.views.rendering import page
-from app.views.sentences import sentence
-from app.views.trackers import now_html
 from app.web.middleware import actor_of, resources_of
 from app.web.parts import others
 
-ROOMS_WITH_WORDS = 20  # rooms whose last words are shown
+SHOWN_MAX = 20  # of what waits, in each list
+UNREAD_SHOWN_MAX = 5  # the workrooms below show the rest
 
 
 async def show_home(request: Request) -> Response:
-    """`GET /`: my workrooms; who is not signed in signs in first."""
+    """`GET /`: my workrooms and what waits; who is not signed in signs in first."""
     if request.state.actor is None:
         return RedirectResponse("/sign-in", 303)
     resources, actor = resources_of(request), actor_of(request)
-    summaries = await workrooms.my_rooms(resources, actor)
-    states = await workview.tracker_states(resources, [s.info for s in summaries])
-    words = await record.last_words(resources, [s.info.id for s in summaries[:ROOMS_WITH_WORDS]])
-    rooms: list[dict[str, Any]] = []
-    for summary in summaries:
-        info = summary.info
-        framed = next((t for t in states.get(info.id, []) if t.on and t.last_frame_seq is not None), None)
-        rooms.append(
-            {
-                "info": info,
-                "member": summary.member,
-                "unread": summary.unread,
-                "others": others(info, summary.member),
-                "frame": framed.last_frame_seq if framed else None,
-                "frame_by": framed.by if framed else "",
-                "last": _last_html(words.get(info.id), info),
-                "who": who_html(info, ()),
-                "pills": [now_html(state, info) for state in states.get(info.id, [])],
-            }
-        )
+    found = await home.home_of(resources, actor)
     html = page(
         "home.html",
         request=request,
         actor=actor,
-        rooms=rooms,
-        waiting=[room for room in rooms if room["unread"]],
-        jobs_waiting=await jobs.waiting_for(resources, actor),
-        working=sum(state.on and not state.silent for listed in states.values() for state in listed),
+        rooms=[_room(room) for room in found.rooms],
+        closed=[{**_names(summary), "last_at": summary.last_at} for summary in found.closed],
+        working=sum(state.on and not state.silent for room in found.rooms for state in room.trackers),
+        week_ms=sum(room.week_ms for room in found.rooms),
         mediated=await workrooms.mediated_rooms(resources, actor),
-        sockets=[(s.info.id, s.head) for s in summaries],
+        sockets=[(room.summary.info.id, room.summary.head) for room in found.rooms],
+        **_waits([room.summary for room in found.rooms], found.waits),
     )
     return HTMLResponse(html)
 
 
-def _last_html(entry: Entry | None, room: RoomInfo) -> Markup:
-    """Return the last thing that a person said, as the socket sends it."""
-    if entry is None:
-        return Markup("")
-    said = last_html(sentence(entry, room), entry.at, room.time_zone)
-    return Markup('<span data-by="{}" data-seq="{}">{}</span>').format(entry.by, entry.seq, said)
+async def show_waiting(request: Request) -> Response:
+    """`GET /waiting`: what waits for whom, without a page around it; a browser that asks for a page gets it all."""
+    if "hx-request" not in request.headers:
+        return RedirectResponse("/", 303)
+    summaries, waits = await home.waits_of(resources_of(request), actor_of(request))
+    return HTMLResponse(page("_waiting.html", **_waits(summaries, waits)))
+
+
+def _waits(summaries: Sequence[RoomSummary], waits: Waits) -> dict[str, Any]:
+    unread = [summary for summary in summaries if summary.unread]
+    return {
+        "mine": [shown_matter(matter, waits.infos[matter.room]) for matter in waits.mine[:SHOWN_MAX]],
+        "mine_more": max(0, len(waits.mine) - SHOWN_MAX),
+        "theirs": [shown_matter(matter, waits.infos[matter.room]) for matter in waits.theirs[:SHOWN_MAX]],
+        "theirs_more": max(0, len(waits.theirs) - SHOWN_MAX),
+        "reports": [shown_report(report) for report in waits.reports[:SHOWN_MAX]],
+        "unread": [
+            {"info": s.info, "unread": s.unread, "others": others(s.info, s.member)} for s in unread[:UNREAD_SHOWN_MAX]
+        ],
+        "unread_more": max(0, len(unread) - UNREAD_SHOWN_MAX),
+        "jobs_waiting": waits.jobs,
+    }
+
+
+def _names(summary: RoomSummary) -> dict[str, Any]:
+    info = summary.info
+    return {
+        "id": info.id,
+        "title": info.title,
+        "zone": info.time_zone,
+        "side": summary.member.side.value,
+        "others": others(info, summary.member),
+        "unread": summary.unread,
+    }
+
+
+def _room(room: HomeRoom) -> dict[str, Any]:
+    info = room.summary.info
+    framed = next((t for t in room.trackers if t.on and t.last_frame_seq is not None), None)
+    return {
+        **_names(room.summary),
+        "by": room.summary.member.by,
+        "demo": info.demo,
+        "negotiating": info.state is RoomState.NEGOTIATING,
+        "frame": framed.last_frame_seq if framed else None,
+        "frame_by": framed.by if framed else "",
+        "last": last_words_html(room.last, info),
+        "who": who_html(info, ()),
+        "doing": [doing_html(state, info) for state in room.trackers],
+        "week_ms": room.week_ms,
+    }
 
 
 async def show_about(request: Request) -> Response:
@@ -84,4 +112,4 @@ async def show_about(request: Request) -> Response:
     return HTMLResponse(html)
 
 
-routes = [Route("/", show_home), Route("/about", show_about)]
+routes = [Route("/", show_home), Route("/waiting", show_waiting), Route("/about", show_about)]
