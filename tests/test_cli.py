@@ -18,12 +18,13 @@ from app.config import Settings
 from app.control import NoServer, ask_server, serve_control
 from app.domain.live import AccessRevoked
 from app.opening import open_resources
-from app.services import accounts, record
-from app.services.accounts import Client
+from app.services import accounts, record, second_factor
+from app.services.accounts import Client, Credential
 from app.services.checkpoints import sign_checkpoints
 from app.services.resources import Resources
 from tests.builders import build_pair
 from tests.published import Published
+from tests.services.test_second_factor import code_at
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -92,6 +93,22 @@ async def test_the_same_commands_go_through_a_server_that_runs(server: Resources
     reset = await run(data, "account", "reset", "ana@example.org")
     assert "/link/" in reset.result
     assert published.of(AccessRevoked) == [AccessRevoked(signed.credential.id)]
+
+
+async def test_a_lost_second_factor_is_taken_away(server: Resources) -> None:
+    data = server.settings.data
+    await run(data, "account", "create", "ana@example.org", "--name", "Ana Novak")
+    none = await run(data, "account", "second-factor", "ana@example.org")
+    assert none.status == 1 and "has no second factor" in none.err
+    ana = await accounts.account_of_email(server, "ana@example.org")
+    await second_factor.begin(server, ana)
+    set_up = (await second_factor.factor_of(server, ana)).set_up
+    assert set_up is not None
+    code = code_at(set_up.secret, server.clock.real_now())
+    await second_factor.confirm(server, Credential("none", ana), code)
+    gone = await run(data, "account", "second-factor", "ana@example.org")
+    assert (gone.status, gone.result) == (0, "ana@example.org")
+    assert (await accounts.own_account(server, ana)).factor_at is None
 
 
 async def test_a_workroom_for_one_is_opened_and_the_other_side_invited(server: Resources) -> None:
