@@ -24,7 +24,7 @@ FIELDS_MAX = 200
 FIELD_BYTES_MAX = 64 * 1024  # a text has 32 KiB
 FIELDS_BYTES_MAX = 512 * 1024
 FORM_BYTES_MAX = 10 * FILE_BYTES_MAX + 1024 * 1024  # ten of the largest files; more go one by one
-_FORMS = re.compile(r"(?:/api)?/rooms/[0-9a-z]{26}/(?:uploads|entries|compose/[a-z_.]+)")
+_FORMS = re.compile(r"(?:/api)?/rooms/[0-9a-z]{26}/(?:uploads|entries|transcripts/parse|compose/[a-z_.]+)")
 _UPLOAD = re.compile(r"(?:/api)?/rooms/[0-9a-z]{26}/uploads/[0-9a-z]{26}")
 
 Store = Callable[[str, AsyncIterator[bytes]], Awaitable[UploadRow]]

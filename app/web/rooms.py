@@ -23,7 +23,7 @@ from app.domain.errors import NotFound, WorkroomError
 from app.domain.record import Entry
 from app.domain.timerange import local_day
 from app.domain.workrooms import PARTIES, WRITTEN_BY_PEOPLE, RoomInfo, Side
-from app.services import invitations, record, workview
+from app.services import invitations, record, transcripts, workview
 from app.services.checkpoints import latest_checkpoint
 from app.services.reading import seen_by
 from app.services.resources import Resources
@@ -108,6 +108,7 @@ async def _room_html(request: Request, looking: Looking, draft: Draft | None = N
         "seen_marks": [seen_html(room, by, seen.get(by, -1)) for by in room.members],
         "invite": not all(room.on_side(side) for side in PARTIES),
         "week": week,
+        "question": await transcripts.question_for(looking.resources, looking.actor, room.id),
         "proof": proof_html(room.id, parse_checkpoint(note).size, note.decode()),
     }
     return page("room.html", request=request, actor=looking.actor, **context)
