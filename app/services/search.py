@@ -172,10 +172,9 @@ async def _newest(connection: AsyncConnection, found: Mapping[str, Sequence[int]
     """
     found = {room: seqs for room, seqs in found.items() if seqs}
     if len(found) > limit:
-        tops = await rows.select_times(connection, [(room, seqs[0]) for room, seqs in found.items()])
-        found = {room: found[room] for _, room, _ in sorted(tops, reverse=True)[:limit]}
+        tops = await index.select_times(connection, [(room, seqs[0]) for room, seqs in found.items()])
+        found = {room: found[room] for _, room, _ in tops[:limit]}
     places = [(room, seq) for room, seqs in found.items() for seq in seqs]
     if len(found) < 2:
         return places[:limit]
-    times = sorted(await rows.select_times(connection, places), reverse=True)
-    return [(room, seq) for _, room, seq in times[:limit]]
+    return [(room, seq) for _, room, seq in (await index.select_times(connection, places))[:limit]]

@@ -68,14 +68,6 @@ async def select_places(connection: AsyncConnection, places: Collection[tuple[st
     return [entry_of(row) for row in await connection.execute(_entry_columns.where(_at_places(places)))]
 
 
-async def select_times(connection: AsyncConnection, places: Collection[tuple[str, int]]) -> list[tuple[int, str, int]]:
-    """Return time, room and seq of the entries at these places, in no order."""
-    if not places:
-        return []
-    query = select(entries.c.at, entries.c.room, entries.c.seq).where(_at_places(places))
-    return [(row.at, row.room, row.seq) for row in await connection.execute(query)]
-
-
 def _at_places(places: Collection[tuple[str, int]]) -> ColumnElement[bool]:
     """Return the condition of being at one of these places: SQLite finds pairs by no index, but seqs of a room."""
     seqs: dict[str, list[int]] = {}

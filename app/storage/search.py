@@ -24,9 +24,12 @@ from app.storage.search_index import (
     Wanted,
     fts_match,
     indexed_words,
+    is_slow,
     lexemes,
     like_patterns,
+    needed_parts,
     ts_query,
+    unwanted_parts,
 )
 from app.storage.tables import room_heads, search_erasures, search_heads
 
@@ -168,31 +171,37 @@ async def select_first_at(connection: AsyncConnection, moments: Mapping[str, tup
 async def find(connection: AsyncConnection, places: Sequence[Place], limit: int) -> dict[str, list[int]]:
     """Return, by room, the seqs of the last `limit` entries that have what is wanted, the newest first."""
     dialect = connection.dialect.name
-    index = INDEXES[dialect]
-    if dialect == "sqlite":
-        asked = [_asked(place) | {"match": fts_match(place.wanted)} for place in places]
+    index, walk = INDEXES[dialect], WALK_ROWS[dialect]
+    asked = [_asked(place, dialect) for place in places]
+    if dialect == "sqlite" and not any(is_slow(place.wanted) for place in places):
         return await _found(connection, index.find, {"places": _json(asked), "limit": limit})
-    asked = [
-        _asked(place)
-        | {
-            "match": ts_query(place.number, place.wanted),
-            "must": like_patterns(place.wanted, is_unwanted=False),
-            "never": like_patterns(place.wanted, is_unwanted=True),
-        }
-        for place in places
-    ]
-    found = await _found(connection, index.find, {"places": _json(asked), "limit": limit, "walk": WALK_ROWS})
+    newest = asked if dialect == "postgresql" else [_walked(place) for place in places]
+    found = await _found(connection, index.find_newest, {"places": _json(newest), "limit": limit, "walk": walk})
     rest = [
-        each for each, place in zip(asked, places, strict=True)
-        if len(found[place.room]) < limit and place.last - place.first >= WALK_ROWS
-    ]  # fmt: skip
-    if rest and index.find_all is not None:
-        found |= await _found(connection, index.find_all, {"places": _json(rest), "limit": limit})
-    return found
+        each
+        for each, place in zip(asked, places, strict=True)
+        if len(found[place.room]) < limit and place.last - place.first >= walk
+    ]
+    return found | await _found(connection, index.find, {"places": _json(rest), "limit": limit}) if rest else found
 
 
-def _asked(place: Place) -> dict[str, Any]:
-    return {"room": place.room, "number": place.number, "first": place.first, "last": place.last}
+def _asked(place: Place, dialect: str) -> dict[str, Any]:
+    asked = {"room": place.room, "number": place.number, "first": place.first, "last": place.last}
+    if dialect == "sqlite":
+        return {**asked, "match": fts_match(place.wanted)}
+    return {
+        **asked,
+        "match": ts_query(place.number, place.wanted),
+        "must": like_patterns(place.wanted, is_unwanted=False),
+        "never": like_patterns(place.wanted, is_unwanted=True),
+    }
+
+
+def _walked(place: Place) -> dict[str, Any]:
+    return {
+        "room": place.room, "number": place.number, "first": place.first, "last": place.last,
+        "must": needed_parts(place.wanted), "never": unwanted_parts(place.wanted),
+    }  # fmt: skip
 
 
 async def _found(connection: AsyncConnection, statement: Any, values: dict[str, Any]) -> dict[str, list[int]]:
@@ -200,6 +209,12 @@ async def _found(connection: AsyncConnection, statement: Any, values: dict[str, 
         row.room: sorted((int(seq) for seq in (row.seqs or "").split(",") if seq), reverse=True)
         for row in await connection.execute(statement, values)
     }
+
+
+async def select_times(connection: AsyncConnection, places: Collection[tuple[str, int]]) -> list[tuple[int, str, int]]:
+    """Return time, room and seq of the entries at these places, the newest first."""
+    found = await connection.execute(INDEXES[connection.dialect.name].times, {"places": _json(list(places))})
+    return sorted(((row.at, row.room, row.seq) for row in found), reverse=True)
 
 
 async def select_forgotten(connection: AsyncConnection, limit: int) -> list[tuple[str, int]]:

@@ -18,7 +18,8 @@ from sqlalchemy import TextClause, text
 from app.domain.search import Term
 
 SEQ_BITS = 32  # of a row's id; a room of four thousand million entries is no room
-WALK_ROWS = 3_000  # the newest rows, which PostgreSQL looks through before it asks the GIN for all of them
+WALK_ROWS = {"sqlite": 1_000, "postgresql": 3_000}  # the newest, looked through before the index is asked for all
+SLOW_BEGINNING_CHARS = 4  # from here on FTS5 gathers all that begins so, in all rooms, before it gives the first
 
 SQLITE_SEARCH = (
     """CREATE VIRTUAL TABLE search_rows USING fts5(words, tokenize = "ascii tokenchars ':._'", prefix = '1 2 3')""",
@@ -46,8 +47,9 @@ class Index(Struct, frozen=True):
 
     insert: TextClause
     delete: TextClause
+    find_newest: TextClause  # among the last :walk rows of each place
     find: TextClause
-    find_all: TextClause | None  # what `find` did not find among the newest rows
+    times: TextClause
     first_at: TextClause
     behind: TextClause
     erased: TextClause
@@ -76,6 +78,27 @@ def _fts_any(tokens: Iterator[str]) -> str:
     return "(" + " OR ".join(f'"{token}"' for token in tokens) + ")"
 
 
+def is_slow(wanted: Wanted) -> bool:
+    """Whether FTS5 would read more than what is shown."""
+    return any(term.is_beginning and len(term.words[-1]) >= SLOW_BEGINNING_CHARS for term in wanted.terms)
+
+
+def needed_parts(wanted: Wanted) -> list[list[str]]:
+    """Return what the indexed words must hold: one of each list."""
+    parts = [[_part(term)] for term in wanted.terms if not term.is_unwanted]
+    parts += [[f" :k{kind} " for kind in wanted.kinds]] if wanted.kinds else []
+    return parts + ([[f" :b{by} " for by in wanted.authors]] if wanted.authors else [])
+
+
+def unwanted_parts(wanted: Wanted) -> list[str]:
+    """Return what the indexed words must not hold."""
+    return [_part(term) for term in wanted.terms if term.is_unwanted]
+
+
+def _part(term: Term) -> str:
+    return f" {' '.join(term.words)}{'' if term.is_beginning else ' '}"
+
+
 def lexemes(number: int, indexed: str) -> str:
     """Return the tsvector of an entry: its words and its pairs of neighbours, by which phrases are found."""
     words, _, marks = indexed.partition(" :")
@@ -101,11 +124,7 @@ def _ts_term(number: int, term: Term) -> str:
 
 def like_patterns(wanted: Wanted, *, is_unwanted: bool) -> list[str]:
     """Return LIKE patterns for the phrases of three words and more. Folded words have neither % nor _."""
-    return [
-        f"% {' '.join(term.words)}{'' if term.is_beginning else ' '}%"
-        for term in wanted.terms
-        if term.is_unwanted is is_unwanted and len(term.words) > 2
-    ]
+    return [f"%{_part(term)}%" for term in wanted.terms if term.is_unwanted is is_unwanted and len(term.words) > 2]
 
 
 _SQLITE = Index(
@@ -127,7 +146,29 @@ _SQLITE = Index(
             ) AS found
         ) AS seqs FROM json_each(:places) AS place"""
     ),
-    find_all=None,
+    find_newest=text(
+        """SELECT json_extract(place.value, '$.room') AS room, (
+            SELECT group_concat(found.seq) FROM (
+                SELECT walked.id & 4294967295 AS seq FROM (
+                    SELECT search_rows.rowid AS id, search_rows.words AS words FROM search_rows
+                    WHERE search_rows.rowid BETWEEN (json_extract(place.value, '$.number') << 32)
+                        + json_extract(place.value, '$.first')
+                    AND (json_extract(place.value, '$.number') << 32) + json_extract(place.value, '$.last')
+                    ORDER BY search_rows.rowid DESC LIMIT :walk
+                ) AS walked
+                WHERE NOT EXISTS (SELECT 1 FROM json_each(place.value, '$.must') AS one
+                    WHERE NOT EXISTS (SELECT 1 FROM json_each(one.value) AS it WHERE instr(walked.words, it.value)))
+                AND NOT EXISTS (SELECT 1 FROM json_each(place.value, '$.never') AS it
+                    WHERE instr(walked.words, it.value))
+                ORDER BY walked.id DESC LIMIT :limit
+            ) AS found
+        ) AS seqs FROM json_each(:places) AS place"""
+    ),
+    times=text(
+        """SELECT entries.at, entries.room, entries.seq FROM json_each(:places) AS place
+        CROSS JOIN entries ON entries.room = json_extract(place.value, '$[0]')
+            AND entries.seq = json_extract(place.value, '$[1]')"""
+    ),
     first_at=text(
         """WITH RECURSIVE step (room, at, low, high) AS (
             SELECT json_extract(value, '$.room'), json_extract(value, '$.at'), 0, json_extract(value, '$.size')
@@ -166,7 +207,7 @@ _POSTGRESQL = Index(
         FROM jsonb_array_elements(CAST(:rows AS jsonb)) AS value"""
     ),
     delete=text("DELETE FROM search_rows WHERE number = :number AND seq = :seq"),
-    find=text(
+    find_newest=text(
         f"""SELECT place.room, found.seqs FROM {_PLACE} CROSS JOIN LATERAL (
             SELECT string_agg(CAST(newest.seq AS text), ',') AS seqs FROM (
                 SELECT walked.seq FROM (
@@ -180,7 +221,7 @@ _POSTGRESQL = Index(
             ) AS newest
         ) AS found"""
     ),
-    find_all=text(
+    find=text(
         f"""SELECT place.room, found.seqs FROM {_PLACE} CROSS JOIN LATERAL (
             SELECT string_agg(CAST(newest.seq AS text), ',') AS seqs FROM (
                 WITH hits AS MATERIALIZED (
@@ -191,6 +232,10 @@ _POSTGRESQL = Index(
                 ORDER BY seq DESC LIMIT :limit
             ) AS newest
         ) AS found"""
+    ),
+    times=text(
+        """SELECT entries.at, entries.room, entries.seq FROM jsonb_array_elements(CAST(:places AS jsonb)) AS place
+        JOIN entries ON entries.room = place ->> 0 AND entries.seq = CAST(place ->> 1 AS bigint)"""
     ),
     first_at=text(
         """WITH RECURSIVE step (room, at, low, high) AS (

@@ -95,6 +95,7 @@ def _queries() -> st.SearchStrategy[str]:
     piece = st.one_of(
         word,
         word.map(lambda w: f"{w[:2]}*"),
+        word.map(lambda w: f"{w[:4]}*"),
         st.lists(word, min_size=1, max_size=4).map(lambda ws: '"' + " ".join(ws) + '"'),
         st.text(max_size=6),
     )
@@ -102,7 +103,11 @@ def _queries() -> st.SearchStrategy[str]:
     return st.lists(signed, min_size=1, max_size=4).map(" ".join)
 
 
-async def test_both_databases_find_what_the_language_means(resources: Resources) -> None:
+@pytest.mark.parametrize("walk", [7, 1_000])
+async def test_both_databases_find_what_the_language_means(
+    resources: Resources, walk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows, "WALK_ROWS", {"sqlite": walk, "postgresql": walk})
     pair = await build_pair(resources)
     chosen = random.Random(4)
     texts = [" ".join(chosen.choices(WORDS, k=chosen.randint(1, 8))) for _ in range(60)]
