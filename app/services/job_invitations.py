@@ -16,8 +16,8 @@ from app.domain.ids import is_room_id
 from app.domain.jobs import JobStep, Limited, day_start, next_job_state
 from app.services import limits, mail
 from app.services.access import Actor
-from app.services.links import digest_of, new_secret
 from app.services.jobs import new_id
+from app.services.links import digest_of, new_secret
 from app.services.resources import Resources
 from app.storage import jobs as rows
 from app.storage.accounts import select_account_by_email

@@ -262,7 +262,7 @@ async def test_a_job_is_previewed_posted_answered_and_opened_without_script(fair
         ("start_on", "2020-01-01", "This day is over"),
         ("time_zone", "Mars/Base", "is no time zone"),
         ("skills", "a,b,c,d,e,f,g,h,i,j,k", "10 skills at most"),
-        ("currency", "XXX", "no such currency"),
+        ("currency", "EURO", "no such currency"),
         ("visible_to", "nobody", "Choose who sees the job"),
     ],
 )
