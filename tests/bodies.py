@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from app.domain.record import base64url
 from app.domain.timerange import DAY_MS, datetime_of, segment_of
 from app.domain.workrooms import WRITTEN_BY_PEOPLE
 from tests.conftest import NOW
@@ -63,7 +62,7 @@ _MADE: dict[str, Callable[[], Body]] = {
     "transcript.contested": lambda: {"text": "I said the map."},
     "status_report": lambda: {"week_on": monday(), "done": "The form.", "next": "The map."},
     "disclosure.requested": lambda: {"to": "The harbour office", "text": "They want to see the form."},
-    "handover": lambda: {"to": FREELANCER, "label": "Staging server", "sealed": base64url(b"sealed for one reader")},
+    "handover": lambda: {"to": FREELANCER, "label": "Staging server", "secret": "correct-horse-battery-staple"},
     "terms.proposed": hourly_terms,
     "work_view.requested": lambda: {"member": FREELANCER},
     "milestone.proposed": milestone,
