@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection
 
 from msgspec import Struct, structs
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, insert, or_, select, update
 
 from app.domain.bodies.fields import EntryBody
 from app.domain.bodies.system import (
@@ -212,9 +212,11 @@ async def count_unread(resources: Resources, pairs: Collection[tuple[str, str]])
     return {pair: counted[pair] for pair in pairs if pair in counted}
 
 
-async def my_rooms(resources: Resources, actor: Actor) -> list[RoomSummary]:
+async def my_rooms(
+    resources: Resources, actor: Actor, *, latest: int | None = None, room: str | None = None
+) -> list[RoomSummary]:
     """Return the workrooms that the actor may read, the one with the latest entry first. Three queries, however many
-    rooms."""
+    rooms. `latest` of them are enough, with `room` wherever it stands."""
     query = (
         select(rooms, members.c.seen_seq, room_heads.c.size, room_heads.c.at, _unread.label("unread"))
         .select_from(
@@ -223,6 +225,16 @@ async def my_rooms(resources: Resources, actor: Actor) -> list[RoomSummary]:
         .where(members.c.account == actor.account, members.c.side.in_(READING_SIDES))
         .order_by(room_heads.c.at.desc())
     )
+    if latest is not None:
+        newest = (
+            select(members.c.room)
+            .join(room_heads, room_heads.c.room == members.c.room)
+            .where(members.c.account == actor.account)
+            .order_by(room_heads.c.at.desc())
+            .limit(latest)
+            .subquery()
+        )
+        query = query.where(or_(members.c.room.in_(select(newest.c.room)), members.c.room == room))
     async with resources.database.read() as connection:
         listed = (await connection.execute(query)).all()
         people = await connection.execute(

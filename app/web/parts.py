@@ -30,6 +30,7 @@ from app.views.trackers import now_html, tracker_html
 from app.web.middleware import actor_of, resources_of
 from app.web.multipart import PostedForm, is_multipart, read_form
 
+ROOMS_LISTED_MAX = 30  # at the side, those with the latest entries; home has them all
 SEGMENTS_OFFERED = 60  # half a day of segments to choose from when one comments on time
 
 
@@ -105,6 +106,7 @@ async def room_context(looking: Looking, summaries: Sequence[RoomSummary]) -> di
         "room": room,
         "member": member,
         "rooms": listed_rooms(summaries, states),
+        "rooms_more": len(summaries) >= ROOMS_LISTED_MAX,
         "who": who_html(room, (member.by,)),
         "pills": [now_html(state, room) for state in here],
         "trackers": [tracker_html(state, room) for state in here],
@@ -209,8 +211,10 @@ async def add_entry(looking: Looking, draft: Draft, body: dict[str, Any], cid: s
 
 
 async def my_rooms(looking: Looking) -> tuple[list[RoomSummary], RoomSummary]:
-    """Return the actor's rooms, and the one looked at."""
-    summaries = await workrooms.my_rooms(looking.resources, looking.actor)
+    """Return the rooms that the list at the side shows, and the one looked at."""
+    summaries = await workrooms.my_rooms(
+        looking.resources, looking.actor, latest=ROOMS_LISTED_MAX, room=looking.room.id
+    )
     return summaries, next(s for s in summaries if s.info.id == looking.room.id)
 
 
