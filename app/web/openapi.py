@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from app.domain.events import KINDS
 from app.services.record import PAGE_ENTRIES_MAX
+from app.views.status_reports import JsonReports
 from app.views.terms import RoomTerms
 from app.web import account_schemas as account
 from app.web import job_schemas
@@ -196,6 +197,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("GET", "/api/rooms/{room}/consistency"): Operation(
         "Proof that a record continues a smaller one", Consistency, query=("from", "to")
     ),
+    ("GET", "/api/rooms/{room}/reports"): Operation("Status reports by week, and those due next", JsonReports),
     ("GET", "/api/rooms/{room}/terms"): Operation("What was agreed, every version, and what is proposed", RoomTerms),
     ("GET", "/api/rooms/{room}/frames/{seq}/image"): Operation("The picture of a frame; looking is logged", "image/*"),
     ("GET", "/api/rooms/{room}/frames/{seq}/thumbnail"): Operation("Its thumbnail", "image/webp"),
