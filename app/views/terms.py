@@ -67,11 +67,12 @@ def terms_lines(terms: TermsProposed, room: RoomInfo) -> list[TermsLine]:
     """Return the lines of a version of terms."""
     lines = [TermsLine("member", "Freelancer", name_of(room, terms.member), ("member",))]
     lines += _hourly(terms) if terms.pay == "hourly" else _fixed(terms)
+    has_blur = terms.blur_max > 0 or (terms.work_view and terms.pay == "hourly")  # else there is nothing to protect
     lines += [
         TermsLine("work_view", "Work View", _work_view(terms), ("work_view",)),
-        TermsLine("blur_max", "Strongest blur", _blur(terms), ("blur_max",)),
+        *([TermsLine("blur_max", "Strongest blur", _blur(terms), ("blur_max",))] if has_blur else []),
         TermsLine("time_zone", "Time zone", f"{terms.time_zone}; days and weeks are counted there", ("time_zone",)),
-        TermsLine("ownership", "Who owns the work", _ownership(terms, room), ("ownership",)),
+        TermsLine("ownership", "Ownership", _ownership(terms, room), ("ownership",)),
         TermsLine("mediator", "Mediator", terms.mediator or "the operator’s mediator", ("mediator",)),
     ]
     if terms.text:
@@ -168,6 +169,8 @@ def _fixed(terms: TermsProposed) -> list[TermsLine]:
 def _work_view(terms: TermsProposed) -> str:
     if not terms.work_view:
         return "not asked for"
+    if terms.pay == "fixed":
+        return "asked for"
     return "asked for: hours with it on are documented, and only those can be protected"
 
 

@@ -5,6 +5,7 @@ Rule 1: nothing is decided here: the buttons post entries, as those on the timel
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -52,6 +53,11 @@ class Proposal:
     means: str
     lines: list[ComparedLine]
     buttons: list[AnswerButton]
+
+    @property
+    def may_counter(self) -> bool:
+        """Whether the reader is who answers, and so may propose something else."""
+        return any(button.kind not in TAKING_BACK for button in self.buttons)
 
 
 @dataclass(frozen=True)
@@ -126,6 +132,7 @@ async def show_terms(request: Request) -> Response:
         name=lambda by: name_of(room, by),
         first=lambda by: first_name(room, by),
         day_words=day_words,
+        cid=secrets.token_hex(16),
         money=lambda amount_minor, currency: money_text(Money(amount_minor, currency)),
         week_begins=_week_begins(shown),
     )
