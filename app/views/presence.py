@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from markupsafe import Markup
 
-from app.domain.workrooms import RoomInfo
+from app.domain.workrooms import Member, RoomInfo
 from app.views.names import first_name
 from app.views.rendering import macro
 
 
 def who_html(room: RoomInfo, here: Sequence[str]) -> Markup:
     """Return the members as a row of avatars; `here` are the pseudonyms with an open page."""
-    return macro("_people.html", "who")(room, here)
+    return _who(tuple(room.members.values()), tuple(here))
+
+
+@lru_cache(maxsize=8192)
+def _who(people: tuple[Member, ...], here: tuple[str, ...]) -> Markup:
+    return macro("_people.html", "who")(people, here)
 
 
 def typing_html(room: RoomInfo, by: str) -> Markup:
