@@ -150,14 +150,15 @@ def check_lines(lines: Sequence[Line]) -> None:
         raise InvalidBody("Nothing is left to transcribe. Keep at least one line.", field="lines")
     for number, line in enumerate(lines):
         if not line.who.strip():
-            raise InvalidBody(f"Say who said it, or write “{UNKNOWN}”, in line {number + 1}.", field=f"who.{number}")
+            raise InvalidBody(f"Say who said it, or write “{UNKNOWN}”.", field=f"who.{number}")
         if len(line.who) > WHO_CHARS_MAX:
             raise InvalidBody(f"A name has at most {WHO_CHARS_MAX} characters.", field=f"who.{number}")
         if line.at is not None and len(line.at) > AT_CHARS_MAX:
             raise InvalidBody(f"A time has at most {AT_CHARS_MAX} characters.", field=f"at.{number}")
         if len(line.text) > TEXT_CHARS_MAX:
             raise InvalidBody(
-                f"Line {number + 1} has more than {TEXT_CHARS_MAX:,} characters. Split it.", field=f"text.{number}"
+                f"A line has at most {TEXT_CHARS_MAX:,} characters. Split it in two transcripts.",
+                field=f"text.{number}",
             )
 
 

@@ -16,7 +16,7 @@ from app.views.rendering import page
 from app.web.errors import retry_headers, status_of
 from app.web.parts import Looking, looking_at
 
-NO_STORE = {"cache-control": "no-store", "referrer-policy": "no-referrer"}
+NO_STORE = {"cache-control": "no-store"}
 
 
 async def show_handover(request: Request) -> Response:
