@@ -22,7 +22,8 @@ from app.views.compose_parts import (
 
 
 class Form(Struct, frozen=True):
-    """A form. `line` says what it is for, `note` what happens then, `send` what its button says."""
+    """A form. `line` says what it is for, `note` what happens then, `send` what its button says; `page` is where the
+    kind has a page of its own."""
 
     kind: str
     icon: str
@@ -33,6 +34,7 @@ class Form(Struct, frozen=True):
     note: str = ""
     takes_files: bool = True
     keeps_draft: bool = True
+    page: str = ""
 
 
 class Offer(Struct, frozen=True):
@@ -147,21 +149,8 @@ _DELAY = Form(
     note="The dates move once the other side accepts; after 5 days without an answer they stay.",
 )  # fmt: skip
 _TRANSCRIPT = Form(
-    "transcript", "messages-square", "Transcript", "What was said elsewhere", "Append the transcript",
-    (
-        Field("medium", "From", "select", options=(("email", "E-mail"), ("chat", "Chat"), ("call", "Call"))),
-        Field("title", "About", "text", chars_max=TITLE),
-        Rows(
-            "lines", "Who said what", "Add a passage",
-            fields=(
-                Field("who", "Who", "text", chars_max=120),
-                Field("at", "When", "text", required=False, chars_max=40),
-                Field("text", "Said", "area", rows=2),
-            ),
-        ),
-    ),
-    note="The other side can confirm or contest it. Until then it is your word.",
-)  # fmt: skip
+    "transcript", "messages-square", "Transcript", "What was said elsewhere", "", (), page="transcripts/new"
+)
 _HANDOVER = Form(
     "handover", "key-round", "Handover of a secret", "A password or key, shown once", "Hand over",
     (
@@ -204,7 +193,7 @@ GROUPS: tuple[tuple[str, tuple[Form, ...]], ...] = (
     ("Tell", (_AVAILABILITY, _DELAY, _TRANSCRIPT)),
     ("Protect", (_HANDOVER, _DISCLOSURE, _MEMBER)),
 )
-FORMS: dict[str, Form] = {form.kind: form for _, forms in GROUPS for form in forms} | {
+FORMS: dict[str, Form] = {form.kind: form for _, forms in GROUPS for form in forms if not form.page} | {
     form.kind: form for form in (_CHANGES, _CONTEST)
 }
 ANSWERING = frozenset({_CHANGES.kind, _CONTEST.kind})  # need the entry that they answer

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from app.domain.errors import Malformed
 from app.domain.money import DECIMALS, Money, amount_text, checked_currency, money_of_text
+from app.domain.terms import next_key
 
 NOTE = 2_000
 TITLE = 200
@@ -238,13 +239,13 @@ def _converted(field: Field, name: str, text: str, typed: Typed, around: Around)
 
 def _name_milestones(body: dict[str, Any], typed: Typed, around: Around) -> None:
     """Give new milestones the next free key: keys name them through all versions."""
-    used = {*around.keys, *(row.get("key", "") for row in body.get("milestones", []))}
-    numbers = (f"m{number}" for number in range(1, 10_000) if f"m{number}" not in used)
+    used = {*around.keys, *(row["key"] for row in body.get("milestones", []) if "key" in row)}
     for row in body.get("milestones", []):
         if "key" not in row:
-            row["key"] = next(numbers)
+            row["key"] = next_key(used)
+            used.add(row["key"])
     if body.get("key") == "new":
-        body["key"] = next(numbers)
+        body["key"] = next_key(used)
 
 
 def place_of(field: str | None, typed: Typed, parts: tuple[Part, ...], around: Around) -> str | None:

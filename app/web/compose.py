@@ -71,7 +71,7 @@ async def post_form(request: Request) -> Response:
     parts = parts_of(form)
     typed = typed_of(parts, _values(posted))
     around = await _around(looking, form, typed.value("member"))
-    if _change_rows(parts, typed):
+    if typed.values.pop("show", "") or _change_rows(parts, typed):  # `show`: what a browser has kept of it
         return HTMLResponse(await _html(request, looking, form, typed, around))
     body, draft = body_of(parts, typed, around), Draft("", form.kind)
     try:

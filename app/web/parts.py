@@ -16,6 +16,7 @@ from starlette.requests import Request
 from app.domain.errors import Malformed, NotFound, WorkroomError
 from app.domain.files import FILES_PER_ENTRY_MAX
 from app.domain.live import TrackerState
+from app.domain.matters import ANSWERS
 from app.domain.timerange import segment_of
 from app.domain.workrooms import Member, RoomInfo, Side
 from app.services import record, uploads, workrooms, workview
@@ -23,6 +24,7 @@ from app.services.access import Actor, member_of, room_info
 from app.services.resources import Resources
 from app.services.workrooms import RoomSummary
 from app.storage.files import UploadRow
+from app.views.compose import offers
 from app.views.files import ref_of
 from app.views.names import first_name
 from app.views.presence import who_html
@@ -124,6 +126,7 @@ def composer_context(looking: Looking, draft: Draft | None = None, problem: str 
         "other": " and ".join(names) or "the record",
         "draft": draft or Draft(),
         "problem": problem,
+        "offers": offers(room, member),
         "segments": list(range(last - SEGMENTS_OFFERED, last + 1))[::-1],
     }
 
@@ -148,7 +151,7 @@ async def posted_draft(request: Request) -> tuple[Draft, dict[str, Any], str | N
     problem = form.problem if isinstance(form, PostedForm) else None
     text, ref = field("text").replace("\r\n", "\n"), None if kind == "comment" else number("ref")
     draft = Draft(text, kind, ref, sent, problem)
-    body: dict[str, Any] = {"text": draft.text}
+    body: dict[str, Any] = {"text": draft.text} if draft.text or kind not in ANSWERS else {}
     if sent:
         body["files"] = [ref_of(row) for row in sent]
     if kind == "comment":

@@ -11,6 +11,7 @@ from starlette.routing import Route
 from app.domain.timerange import MINUTE_MS
 from app.services.access import Actor
 from app.views.cells import cells_html, total_html
+from app.views.compose import offers
 from app.views.entries import entry_rows
 from app.views.presence import proof_html, seen_html, typing_html, who_html
 from app.views.rendering import page
@@ -64,6 +65,7 @@ def patterns_html(request: Request | None = None) -> str:
         other="Dana",
         draft=Draft(),
         problem="Name the number of the entry that you correct.",
+        offers=offers(room, room.members[FREELANCER]),
         segments=list(range(SEGMENT, SEGMENT + 5)),
     )
     return _THUMBNAIL.sub(lambda m: f"/static/samples/{SCREENS[int(m[1]) % len(SCREENS)]}.svg", html)

@@ -20,6 +20,7 @@ from starlette.routing import Route
 
 from app.domain.checkpoint import parse_checkpoint
 from app.domain.errors import NotFound, WorkroomError
+from app.domain.matters import ANSWERS
 from app.domain.record import Entry
 from app.domain.timerange import local_day
 from app.domain.workrooms import PARTIES, WRITTEN_BY_PEOPLE, RoomInfo, Side
@@ -43,6 +44,7 @@ from app.web.parts import (
     room_context,
     safe_path,
 )
+from app.web.side import agreed_context
 
 ENTRIES_SHOWN = 100
 ENTRIES_SHOWN_MAX = 300  # as many rows as a page holds live
@@ -89,16 +91,18 @@ async def show_room(request: Request) -> Response:
 async def _room_html(request: Request, looking: Looking, draft: Draft | None = None, problem: str = "") -> str:
     room = looking.room
     summaries, summary = await my_rooms(looking)
-    (entries, head), around, week, note, seen = await asyncio.gather(
+    (entries, head), around, week, note, seen, agreed = await asyncio.gather(
         _entries(request, looking, summary),
         room_context(looking, summaries),
         _week(looking),
         latest_checkpoint(looking.resources, looking.actor, room.id),
         seen_by(looking.resources, looking.actor, room.id),
+        agreed_context(looking),
     )
     at_end = not entries or entries[-1].seq >= head
     context: dict[str, Any] = {
         **around,
+        **agreed,
         **composer_context(looking, draft, problem),
         "rows": await shown_rows(looking.resources, entries, room, summary),
         "earlier": entries[0].seq if entries and entries[0].seq > 0 else None,
@@ -171,7 +175,8 @@ async def post_entry(request: Request) -> Response:
             return error_response(request, error)
         problem = error
     if problem is not None:
-        return HTMLResponse(await _room_html(request, looking, draft, str(problem)), status_of(problem))
+        shown = Draft() if draft.kind in ANSWERS else draft  # a button was pressed: there is nothing to type again
+        return HTMLResponse(await _room_html(request, looking, shown, str(problem)), status_of(problem))
     if wants_json(request):
         return JSONResponse({"seq": seq}, 201)
     room = looking.room.id

@@ -34,3 +34,21 @@ export function show(log, target) {
   correct.hidden = row.dataset.by !== own;
   if (acts.parentElement !== row) row.append(acts);
 }
+
+export function quote(form, ref) { // what is being answered stands above the text, with a way out
+  let line = form.querySelector(".quoting");
+  line?.remove();
+  const row = ref != null && document.getElementById(`e-${room}-${ref}`);
+  if (!row) return;
+  line = document.createElement("p");
+  line.className = "quoting";
+  const words = document.createElement("span"), away = document.createElement("button"), said = row.querySelector(".text, .sheet-head, .said");
+  const who = row.querySelector(".who b")?.textContent ?? "";
+  words.textContent = `${who}: ${(said?.innerText ?? "").replace(/\s+/g, " ").trim().slice(0, 120)}`;
+  away.type = "button";
+  away.className = "btn quiet small";
+  away.textContent = "Do not answer it";
+  away.addEventListener("click", () => compose("message", null));
+  line.append(words, away);
+  form.elements.text.before(line);
+}

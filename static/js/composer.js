@@ -76,17 +76,20 @@ function submit() {
   complain();
   text.value = "";
   if (form.elements.ref) form.elements.ref.value = "";
-  form.classList.remove("answering");
+  if (form.classList.contains("answering")) compose({kind: "message"});
   form.elements.kind.value = "message";
   write(DRAFT, null);
   draw();
   list.lastElementChild?.scrollIntoView({block: "nearest"});
 }
 
+const quote = ref => import("./acts.js").then(acts => acts.quote(form, ref));
+
 function compose({kind, ref}) {
   form.elements.kind.value = kind;
   form.elements.ref.value = ref ?? "";
   form.classList.toggle("answering", ref != null);
+  quote(ref);
   text.focus();
   saveDraft();
 }
@@ -96,13 +99,14 @@ if (form) {
   if (draft && !text.value) {
     text.value = draft.text ?? "";
     if ([...form.querySelectorAll("[name=kind]")].some(r => r.value === draft.kind)) form.elements.kind.value = draft.kind;
-    if (draft.ref) { form.elements.ref.value = draft.ref; form.classList.add("answering") }
+    if (draft.ref) { form.elements.ref.value = draft.ref; form.classList.add("answering"); quote(draft.ref) }
   }
   arrived();
   draw();
   form.addEventListener("submit", e => { e.preventDefault(); submit() });
   text.addEventListener("keydown", e => {
     if (e.key === "Enter" && !e.shiftKey && !e.isComposing && e.keyCode !== 229) { e.preventDefault(); submit() }
+    if (e.key === "/" && !text.value && !e.isComposing) { e.preventDefault(); import("./shortcuts.js").then(keys => keys.more()) }
   });
   form.addEventListener("input", e => {
     if (e.target.name === "kind") import("./acts.js").then(acts => acts.chosen(form));

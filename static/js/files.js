@@ -177,6 +177,8 @@ export function take(files) {
   }
 }
 
+export const arriving = () => chips.some(c => !c.ref); // not whole yet, or failed
+
 export function restore(refs) { // of an entry that was taken back
   for (const {restricted, ...ref} of refs) {
     const chip = {name: ref.name, size: ref.bytes, ref, restricted, state: "ready"};

@@ -58,6 +58,7 @@ if (log) {
       if (row.matches(":not(.ev, .frame)") && row.dataset.by !== own && (document.hidden || !stuck)) unread++;
     }
     announce(rows.at(-1));
+    if (rows.some(row => row.matches(".com, .yes, :has(.sheet, .slip)"))) import("./side.js").then(side => side.refresh());
     const all = log.querySelectorAll(":scope > .e");
     if (stuck) for (let i = 0; i < all.length - ROWS_MAX; i++) all[i].remove();
     count();
@@ -78,10 +79,16 @@ if (log) {
 document.querySelector(".find")?.addEventListener("focus", () => import("./find.js"));
 if (page) for (const kind of ["mouseover", "focusin"]) log.addEventListener(kind, async e => (await import("./acts.js")).show(log, e.target));
 
-// The large picture: a link that works without script, a dialog with it, loaded when first asked for.
+// Links and forms that work without script, and stay on the page with it: the large picture in a dialog, a form of the
+// composer in its panel, an answer beside its matter. Each is loaded when first asked for.
 document.addEventListener("click", async e => {
-  const link = e.target.closest?.("a[data-frame]");
-  if (!link || !document.getElementById("frame") || e.metaKey || e.ctrlKey || e.shiftKey || e.button) return;
+  const link = e.target.closest?.("a[data-frame], a[data-compose]"), frame = link?.matches("[data-frame]");
+  if (!link || !document.getElementById(frame ? "frame" : "panel") || e.metaKey || e.ctrlKey || e.shiftKey || e.button) return;
   e.preventDefault();
-  (await import("./frames.js")).open(link.href);
+  (await import(frame ? "./frames.js" : "./forms.js")).open(link.href);
+});
+document.addEventListener("submit", async e => {
+  if (!e.target.matches("[data-answer]")) return;
+  e.preventDefault();
+  (await import("./answers.js")).send(e.target);
 });
