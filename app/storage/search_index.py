@@ -198,8 +198,6 @@ _SQLITE = Index(
             AND erasures.seq < json_extract(place.value, '$.last')"""
     ),
 )
-_PLACE = """jsonb_to_recordset(CAST(:places AS jsonb))
-    AS place (room text, number bigint, first bigint, last bigint, match text, must text[], never text[])"""
 _POSTGRESQL = Index(
     insert=text(
         """INSERT INTO search_rows (number, seq, words, lexemes)
@@ -208,7 +206,9 @@ _POSTGRESQL = Index(
     ),
     delete=text("DELETE FROM search_rows WHERE number = :number AND seq = :seq"),
     find_newest=text(
-        f"""SELECT place.room, found.seqs FROM {_PLACE} CROSS JOIN LATERAL (
+        """SELECT place.room, found.seqs FROM jsonb_to_recordset(CAST(:places AS jsonb))
+            AS place (room text, number bigint, first bigint, last bigint, match text, must text[], never text[])
+            CROSS JOIN LATERAL (
             SELECT string_agg(CAST(newest.seq AS text), ',') AS seqs FROM (
                 SELECT walked.seq FROM (
                     SELECT seq, words, lexemes FROM search_rows
@@ -222,7 +222,9 @@ _POSTGRESQL = Index(
         ) AS found"""
     ),
     find=text(
-        f"""SELECT place.room, found.seqs FROM {_PLACE} CROSS JOIN LATERAL (
+        """SELECT place.room, found.seqs FROM jsonb_to_recordset(CAST(:places AS jsonb))
+            AS place (room text, number bigint, first bigint, last bigint, match text, must text[], never text[])
+            CROSS JOIN LATERAL (
             SELECT string_agg(CAST(newest.seq AS text), ',') AS seqs FROM (
                 WITH hits AS MATERIALIZED (
                     SELECT number, seq, words FROM search_rows WHERE lexemes @@ CAST(place.match AS tsquery)
