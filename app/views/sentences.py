@@ -6,6 +6,7 @@ Rule 1: every kind has one; a test compares. What is restricted is named and not
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date, timedelta
 from typing import Any
 
 from app.domain.record import Entry
@@ -46,6 +47,10 @@ def _availability(who: str, body: Body, room: RoomInfo) -> str:
     if body["what"] == "vacation":
         return f"{who} is on vacation, {days_text(body['from_on'], body['until_on'])}."
     return f"{who} works: {one_line(body['text'])}"
+
+
+def _sunday(monday: str) -> str:
+    return (date.fromisoformat(monday) + timedelta(days=6)).isoformat()
 
 
 def _hour(body: dict[str, Any], room: RoomInfo) -> str:
@@ -94,7 +99,7 @@ SENTENCES: dict[str, Callable[[str, Body, RoomInfo], str]] = {
     "handover.received": _says(" received a secret", "label"),
     "handover.expired": lambda who, body, room: f"A secret was erased unseen: {one_line(body['label'])}",
     "status_report.missing": lambda who, body, room: (
-        f"{who}’s status report is missing, for the week of {body['week_on']}."
+        f"{who}’s status report is missing, for {days_text(body['week_on'], _sunday(body['week_on']))}."
     ),
     "room.activated": lambda who, body, room: "The terms hold: work can begin.",
     "room.closed": lambda who, body, room: f"{who} closed the workroom.",
