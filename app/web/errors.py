@@ -29,6 +29,8 @@ STATUSES: dict[type[WorkroomError], int] = {
     errors.Conflict: 409,
     errors.AccountExists: 409,
     errors.RoomClosed: 409,
+    errors.AlreadyAnswered: 409,
+    errors.OthersToAnswer: 403,
     errors.RecordRewound: 409,
     errors.SegmentTaken: 409,
     errors.SegmentDeleted: 409,

@@ -84,11 +84,11 @@ async def test_terms_are_accepted_on_their_page(live: Live) -> None:
         again = await press(browser, html, "Accept")  # a double click
         assert again.status_code == 303
         late = await press(browser, html, "Decline")
-        assert late.status_code == 422 and "This was accepted already, by entry 6." in text_of(late.text)
+        assert late.status_code == 409 and "This was accepted already, by entry 6." in text_of(late.text)
         html = (await browser.get(answer.headers["location"])).text
     said = text_of(html)
     assert "What holds now Pay €45.50 an hour Weekly limit 20 h a week, at most €910" in said
-    assert "Version 1, from entry 5, accepted by entry 6 on 21 Sep, 14:13" in said
+    assert "Version 1, from entry 5, accepted by entry 6 on 21 Sep, 15:13" in said
     assert (await room_info(live.resources, pair.room)).state is RoomState.ACTIVE
 
 
