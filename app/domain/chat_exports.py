@@ -112,10 +112,8 @@ def _whatsapp(text: str, order: Order) -> Parsed | None:
     lines += parts_of(who, "\n".join(said), at or None)
     left_out = sum(len(_MEDIA_LEFT_OUT.findall(line.text)) for line in lines)
     people = list(dict.fromkeys(line.who for line in lines if line.who != SYSTEM_WHO))
-    if people:
-        title = clean_line(
-            "Chat of " + " and ".join(people[:3]) + (" and others" if people[3:] else ""), TITLE_CHARS_MAX
-        )
+    named = "Chat of " + " and ".join(people[:3]) + (" and others" if people[3:] else "")
+    title = clean_line(named, TITLE_CHARS_MAX) if people else ""
     notes = []
     if left_out:
         notes.append(
