@@ -148,7 +148,7 @@ class AlreadyAnswered(WorkroomError):
 
     code = "already_answered"
 
-    def __init__(self, state: str, answered_by: str | None, answer_seq: int | None) -> None:
+    def __init__(self, state: str = "answered", answered_by: str | None = None, answer_seq: int | None = None) -> None:
         super().__init__(field="ref")
         self.state = state
         self.answered_by = answered_by

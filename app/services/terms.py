@@ -46,11 +46,15 @@ log = structlog.get_logger()
 
 
 class TermsOfRoom(Struct, frozen=True):
-    """Everything about the terms of a room: versions by freelancer, milestones, proposals that are open."""
+    """Everything about the terms of a room: versions by freelancer, milestones, proposals that are open.
+
+    `authors` are the pseudonyms behind the entries that versions come from and were accepted by.
+    """
 
     versions: dict[str, list[Terms]]
     milestones: list[Milestone]
     open: list[tuple[Matter, Entry]]
+    authors: dict[int, str] = {}
 
 
 # Reading
@@ -85,7 +89,9 @@ async def terms_of_room(resources: Resources, actor: Actor, room: str) -> TermsO
         milestones = await rows.select_milestones(conn, room)
         waiting = [m for m, _ in await matter_rows.select_open_in_room(conn, room) if m.kind == "terms.proposed"]
         found = await entry_rows.select_entries(conn, room, [m.seq for m in waiting])
-    return TermsOfRoom(versions, milestones, [(m, found[m.seq]) for m in waiting])
+        named = {seq for listed in versions.values() for v in listed for seq in (v.seq, v.accepted_seq)}
+        authors = await rows.select_authors(conn, room, named)
+    return TermsOfRoom(versions, milestones, [(m, found[m.seq]) for m in waiting], authors)
 
 
 # Effects

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 from sqlalchemy import delete, insert, select, update
@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.record import canonical
 from app.domain.terms import Milestone, MilestoneState, Terms, body_of_terms, terms_of
-from app.storage.tables import milestones, terms
+from app.storage.tables import entries, milestones, terms
 
 VERSIONS_MAX = 1_000  # of one freelancer's terms: three changes a week for six years
 
@@ -43,6 +43,12 @@ async def select_room_versions(conn: AsyncConnection, room: str, member: str | N
             Terms(row.room, row.member, row.version, row.seq, row.accepted_seq, row.accepted_at, what, row.week_at or 0)
         )
     return found
+
+
+async def select_authors(conn: AsyncConnection, room: str, seqs: Collection[int]) -> dict[int, str]:
+    """Return who wrote these entries of a room."""
+    query = select(entries.c.seq, entries.c.by).where(entries.c.room == room, entries.c.seq.in_(list(seqs)))
+    return {row.seq: row.by for row in await conn.execute(query)}
 
 
 async def select_rooms_due(conn: AsyncConnection, now: int, limit: int) -> list[str]:

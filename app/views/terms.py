@@ -22,6 +22,7 @@ from app.domain.workrooms import RoomInfo, Side
 from app.views.money import money_text
 from app.views.names import first_name, name_of
 
+_NAMES = frozenset({"Work View"})  # labels that keep their capitals within a sentence
 BLUR_WORDS = ("none", "light", "medium", "strong")  # rule 2.14: three strengths
 
 
@@ -124,7 +125,8 @@ def changed_words(before: TermsProposed | None, after: TermsProposed, room: Room
     if before is None:
         return "the first terms"
     labels = [line.label for line in compared_lines(before, after, room) if line.differs]
-    return ", ".join([*labels[:1], *(label[:1].lower() + label[1:] for label in labels[1:])]) or "nothing"
+    told = [label if label in _NAMES or n == 0 else label[:1].lower() + label[1:] for n, label in enumerate(labels)]
+    return ", ".join(told) or "nothing"
 
 
 def _hourly(terms: TermsProposed) -> list[TermsLine]:

@@ -133,6 +133,7 @@ async def show_terms(request: Request) -> Response:
         first=lambda by: first_name(room, by),
         day_words=day_words,
         cid=secrets.token_hex(16),
+        authors=found.authors,
         money=lambda amount_minor, currency: money_text(Money(amount_minor, currency)),
         week_begins=_week_begins(shown),
     )

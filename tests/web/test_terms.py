@@ -88,7 +88,7 @@ async def test_terms_are_accepted_on_their_page(live: Live) -> None:
         html = (await browser.get(answer.headers["location"])).text
     said = text_of(html)
     assert "What holds now Pay €45.50 an hour Weekly limit 20 h a week, at most €910" in said
-    assert "Version 1, from entry 5, accepted by entry 6 on 21 Sep, 15:13" in said
+    assert "Version 1: asked by Dana, entry 5 ; accepted by Ana, entry 6, 21 Sep, 15:13." in said
     assert (await room_info(live.resources, pair.room)).state is RoomState.ACTIVE
 
 
