@@ -9,10 +9,10 @@ from __future__ import annotations
 import msgspec
 
 from app.domain.accounts import INVITATION_MS
-from app.domain.errors import Conflict, Forbidden, LinkSpent, NotFound
+from app.domain.errors import Conflict, Forbidden, LinkSpent
 from app.domain.workrooms import Member, RoomInfo, Side
 from app.services import mail, members, workrooms
-from app.services.access import Actor, room_info
+from app.services.access import Actor, member_of, room_info
 from app.services.accounts import (
     Client,
     SignedIn,
@@ -44,9 +44,8 @@ async def invite(resources: Resources, actor: Actor, room: str, side: Side) -> s
         NotFound: if the actor is no member of the room.
         Conflict: if that side is taken; more members join by agreement of both sides (rule 1.9).
     """
+    await member_of(resources, actor, room)
     info = await room_info(resources, room)
-    if info.member_of(actor.account) is None:
-        raise NotFound()
     if info.on_side(side):
         raise Conflict(f"This workroom has a {side} already.")
     secret = await insert_link(
