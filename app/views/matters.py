@@ -94,10 +94,9 @@ def buttons(matter: Matter, room: RoomInfo) -> list[AnswerButton]:
 
 def state_html(matter: Matter, room: RoomInfo) -> str:
     """Return the line below an entry that needs an answer."""
-    answered_by = "nobody in time" if matter.answered_by == SYSTEM else ""
-    if matter.answered_by and not answered_by:
-        answered_by = first_name(room, matter.answered_by)
+    answered_by = matter.answered_by or ""
+    how = ": nobody answered in time" if answered_by == SYSTEM else f" by {first_name(room, answered_by)}"
     return macro("entries/_state.html", "state")(
         room, matter, WORDS[matter.state], who_must_act(matter, room), SILENCE[matter.kind].means,
-        buttons(matter, room), answered_by, ICONS[matter.state],
+        buttons(matter, room), how if answered_by else "", ICONS[matter.state],
     )  # fmt: skip

@@ -6,6 +6,10 @@ const off = () => { try { return localStorage.getItem(OFF) } catch { return null
 export function show() {
   let d = document.getElementById("keys");
   if (!d) {
+    const sheet = document.createElement("link");
+    sheet.rel = "stylesheet";
+    sheet.href = "/static/help.css";
+    document.head.append(sheet);
     d = document.createElement("dialog");
     d.id = "keys";
     d.className = "keys";
