@@ -79,7 +79,7 @@ async def open_database(url: str, clock: Clock, random_bytes: RandomBytes, publi
             pool_size=READERS,
             max_overflow=READERS,
             pool_pre_ping=True,
-            connect_args={"options": "-c default_transaction_read_only=on"},
+            connect_args={"options": "-c default_transaction_read_only=on -c jit=off"},  # pages are short queries
         )
     writer = Writer(write_engine, dialect, clock, random_bytes, publish)
     await writer.start()
