@@ -106,8 +106,13 @@ async def _waits(conn: AsyncConnection, listed: Sequence[RoomSummary], waiting: 
     infos = {summary.info.id: summary.info for summary in listed}
     members = {summary.info.id: summary.member for summary in listed}
     found = await matter_rows.select_open(conn, list(infos), MATTERS_MAX) if infos else []
-    mine = [m for m in found if m.asked in (members[m.room].by, members[m.room].side.value)]
-    theirs = [m for m in found if m.side == members[m.room].side.value and m not in mine]
+    mine, theirs = [], []
+    for matter in found:
+        member = members[matter.room]
+        if matter.asked in (member.by, member.side.value):
+            mine.append(matter)
+        elif matter.side == member.side.value:
+            theirs.append(matter)
     due = await due_soon(conn, list(members.values()), now, REPORT_SOON_MS)
     reports = [DueReport(infos[room], monday, at) for room, monday, at in sorted(due, key=lambda each: each[2])]
     return Waits(infos, mine, theirs, reports, waiting)

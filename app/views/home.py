@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from markupsafe import Markup
 from msgspec import Struct
 
@@ -71,7 +73,12 @@ def shown_report(report: DueReport) -> ShownReport:
 
 def doing_html(state: TrackerState, room: RoomInfo) -> Markup:
     """Return who works now, since when and on what; hidden while the tracker is off."""
-    return macro("_home.html", "doing")(room.id, state.by, first_name(room, state.by), room.time_zone, state)
+    return _doing(room.id, first_name(room, state.by), room.time_zone, state)
+
+
+@lru_cache(maxsize=8192)  # most are off, and stay so
+def _doing(room: str, name: str, zone: str, state: TrackerState) -> Markup:
+    return macro("_home.html", "doing")(room, state.by, name, zone, state)
 
 
 def last_words_html(entry: Entry | None, room: RoomInfo) -> Markup:

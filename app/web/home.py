@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from markupsafe import Markup
+from msgspec import Struct, structs
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
@@ -35,7 +37,7 @@ async def show_home(request: Request) -> Response:
         request=request,
         actor=actor,
         rooms=[_room(room) for room in found.rooms],
-        closed=[{**_names(summary), "last_at": summary.last_at} for summary in found.closed],
+        closed=[_listed(summary) for summary in found.closed],
         working=sum(state.on and not state.silent for room in found.rooms for state in room.trackers),
         week_ms=sum(room.week_ms for room in found.rooms),
         mediated=await workrooms.mediated_rooms(resources, actor),
@@ -69,33 +71,47 @@ def _waits(summaries: Sequence[RoomSummary], waits: Waits) -> dict[str, Any]:
     }
 
 
-def _names(summary: RoomSummary) -> dict[str, Any]:
-    info = summary.info
-    return {
-        "id": info.id,
-        "title": info.title,
-        "zone": info.time_zone,
-        "side": summary.member.side.value,
-        "others": others(info, summary.member),
-        "unread": summary.unread,
-    }
+class _Room(Struct, frozen=True):
+    """A workroom as the page lists it: attributes, since a template reads those of 200 rooms faster than keys."""
+
+    id: str
+    title: str
+    zone: str
+    by: str
+    side: str
+    others: str
+    unread: int
+    last_at: int
+    demo: bool
+    negotiating: bool
+    last: Markup | str = ""
+    who: Markup | str = ""
+    doing: Sequence[Markup] = ()
+    week_ms: int = 0
+    frame: int | None = None
+    frame_by: str = ""
 
 
-def _room(room: HomeRoom) -> dict[str, Any]:
+def _listed(summary: RoomSummary) -> _Room:
+    info, member = summary.info, summary.member
+    return _Room(
+        info.id, info.title, info.time_zone, member.by, member.side.value, others(info, member), summary.unread,
+        summary.last_at, info.demo, info.state is RoomState.NEGOTIATING,
+    )  # fmt: skip
+
+
+def _room(room: HomeRoom) -> _Room:
     info = room.summary.info
     framed = next((t for t in room.trackers if t.on and t.last_frame_seq is not None), None)
-    return {
-        **_names(room.summary),
-        "by": room.summary.member.by,
-        "demo": info.demo,
-        "negotiating": info.state is RoomState.NEGOTIATING,
-        "frame": framed.last_frame_seq if framed else None,
-        "frame_by": framed.by if framed else "",
-        "last": last_words_html(room.last, info),
-        "who": who_html(info, ()),
-        "doing": [doing_html(state, info) for state in room.trackers],
-        "week_ms": room.week_ms,
-    }
+    return structs.replace(
+        _listed(room.summary),
+        last=last_words_html(room.last, info),
+        who=who_html(info, ()),
+        doing=[doing_html(state, info) for state in room.trackers],
+        week_ms=room.week_ms,
+        frame=framed.last_frame_seq if framed else None,
+        frame_by=framed.by if framed else "",
+    )
 
 
 async def show_about(request: Request) -> Response:
