@@ -79,6 +79,10 @@ async def test_an_upload_goes_on_where_the_connection_was_lost(live: Live, pair:
 
         with pytest.raises(ConnectionError):
             await http.patch(address, content=lost(), headers={"upload-offset": "0"})
+        lies = live.resources.blobs.files.upload_path(address.rsplit("/", 1)[1])
+        async with asyncio.timeout(READY_SECONDS):
+            while not lies.exists() or lies.stat().st_size == 0:  # what was sent is still being read
+                await asyncio.sleep(0.01)
         told = await http.head(address)
         received = int(told.headers["upload-offset"])
         assert 0 < received <= 1_000_000 and told.headers["upload-complete"] == "?0"
