@@ -15,13 +15,14 @@ from app.domain.matters import ANSWERS, SILENCE, TAKING_BACK, TRANSITIONS, Matte
 from app.domain.record import Entry
 from app.domain.timerange import DAY_MS
 from app.opening import open_resources
-from app.services import matters, record
+from app.services import matters, record, terms
 from app.services.access import Actor
 from app.services.clock import ManualClock
 from app.services.resources import Resources
 from app.services.writing import answer_silences
 from tests.agreements import answers_to, build_asked, build_working, write
 from tests.bodies import day
+from tests.builders import build_pair
 from tests.published import Published
 
 ANSWERED_BY_PEOPLE = sorted(TRANSITIONS.keys() - {"handover"})  # of a handover the server says that it was received
@@ -121,6 +122,21 @@ async def test_accepted_and_taken_back_at_once_is_one_of_them(
             write(elsewhere, asked.asker, asked.pair.room, back, asked.entry.seq),
         ]
         await check_one(resources, asked.asker, asked.entry, *await outcomes(*(both if first else both[::-1])))
+
+
+async def test_of_two_sides_proposals_accepted_at_once_one_holds(resources: Resources, elsewhere: Resources) -> None:
+    pair = await build_pair(resources)
+    mine = await write(resources, pair.client, pair.room, "terms.proposed", rate_minor=5000)
+    theirs = await write(resources, pair.freelancer, pair.room, "terms.proposed", rate_minor=6000)
+    written, refused = await outcomes(
+        write(resources, pair.freelancer, pair.room, "terms.accepted", mine.seq),
+        write(elsewhere, pair.client, pair.room, "terms.accepted", theirs.seq),
+    )
+    (accepted,), (refusal,) = written, refused
+    assert isinstance(refusal, AlreadyAnswered)
+    assert str(refusal).startswith(f"This was withdrawn already, by entry {accepted.seq}.")
+    versions = await terms.versions_of(resources, pair.client, pair.room, "p2")
+    assert [version.seq for version in versions] == [accepted.ref]
 
 
 @pytest.mark.parametrize("kind", sorted(set(SILENT) - {"handover"}))
