@@ -24,6 +24,7 @@ from app.domain.live import (
     RoomChanged,
     Seen,
     TrackerChanged,
+    TrackerState,
     Typing,
 )
 from app.domain.record import Entry
@@ -50,6 +51,7 @@ class Hub:
         self.catch_up: Callable[[Subscription], None] = lambda subscription: None  # set by replay.py
         self._room_of = room_of
         self._stalled: dict[Subscription, None] = {}
+        self._tracking: dict[str, dict[str, str]] = {}  # of rooms in which somebody tracks: "on" or "silent", by member
         self._loop = asyncio.get_running_loop()
 
     # Viewers
@@ -119,6 +121,7 @@ class Hub:
                         channel.trackers[state.by] = state
                         channel.forget_snapshots()
                         self._broadcast(channel, event)
+                    self._tell_of_tracker(room, state)
                 case CheckpointReleased(room=room) | Seen(room=room) | Typing(room=room) | PreviewReady(room=room):
                     channel = self.channels.get(room)
                     if channel is not None:
@@ -169,6 +172,27 @@ class Hub:
         member = room.members.get(event.by) if room is not None else None
         if member is not None and any(event.room not in v.subscriptions for v in self.accounts.get(member.account, ())):
             self.unread_changed(member.account, event.room)
+
+    def _tell_of_tracker(self, room: str, state: TrackerState) -> None:
+        """Let members who look at something else see that somebody began to track, fell silent or stopped."""
+        before, known = self._tracking.get(room, {}), dict(self._tracking.get(room, {}))
+        if state.on:
+            known[state.by] = "silent" if state.silent else "on"
+        else:
+            known.pop(state.by, None)
+        if known == before:
+            return
+        if known:
+            self._tracking[room] = known
+        else:
+            del self._tracking[room]
+        info = self._room_of(room)
+        tracking = "on" if "on" in known.values() else "silent" if known else ""
+        for member in info.members.values() if info is not None else ():
+            if member.account in self.accounts:
+                self._to_account(
+                    member.account, AccountEvent(member.account, "tracking", {"room": room, "tracking": tracking})
+                )
 
     def _to_account(self, account: str, event: AccountEvent) -> None:
         for viewer in list(self.accounts.get(account, ())):

@@ -39,7 +39,7 @@ from app.views.names import first_name
 from app.views.presence import proof_html, seen_html, typing_html, who_html
 from app.views.rendering import counted, macro
 from app.views.rows import FATES, TILE_OF
-from app.views.trackers import now_html, tracker_html
+from app.views.trackers import dot_html, now_html, tracker_html
 
 TURNING = frozenset({"status_report", "status_report.missing"})  # what changes lists of what waits, beside matters
 HOUR_KINDS = ("hour.closed", "hour.amended")
@@ -220,6 +220,8 @@ def account_content(event: AccountEvent) -> str:
     room, unread = event.data.get("room"), event.data.get("unread")
     if event.event == "notices" and isinstance(unread, int):
         return _partial("bell", counted(unread) if unread else "")
+    if event.event == "tracking":
+        return _partial(f"dot-{room}", dot_html(str(room), str(event.data.get("tracking"))), "outerMorph")
     if event.event != "unread" or not isinstance(room, str) or not isinstance(unread, int):
         return ""
     return _partial(f"unread-{room}", counted(unread) if unread else "")

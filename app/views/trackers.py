@@ -18,3 +18,8 @@ def tracker_html(state: TrackerState, room: RoomInfo) -> Markup:
 def now_html(state: TrackerState, room: RoomInfo) -> Markup:
     """Return the pill in the head of the page."""
     return macro("_people.html", "now")(room.id, state.by, first_name(room, state.by), state)
+
+
+def dot_html(room: str, tracking: str) -> Markup:
+    """Return the dot of a room in the list at the side: somebody tracks ("on"), is "silent", or nobody does ("")."""
+    return macro("_people.html", "dot")(room, tracking)
