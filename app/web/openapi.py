@@ -84,6 +84,24 @@ class AppendedEntry(Struct, frozen=True, forbid_unknown_fields=True):
     cid: str | None
 
 
+class CloseRoom(Struct, frozen=True, forbid_unknown_fields=True):
+    """Why a workroom is closed, for everybody in it to read; it may be left out."""
+
+    reason: str | None = None
+
+
+class MadeInvitation(Struct, frozen=True, forbid_unknown_fields=True):
+    """An invitation. It is told once; the one before, for the same person, opens nothing any more."""
+
+    link: str
+
+
+class ReceivedSecret(Struct, frozen=True, forbid_unknown_fields=True):
+    """What was handed over. It was erased in the moment in which it was told."""
+
+    secret: str
+
+
 class FoundEntry(Struct, frozen=True, forbid_unknown_fields=True):
     """An entry that was found. `snippet` is html, in which `<mark>` is the only tag."""
 
@@ -197,6 +215,11 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("GET", "/api/rooms/{room}/consistency"): Operation(
         "Proof that a record continues a smaller one", Consistency, query=("from", "to")
     ),
+    ("POST", "/api/rooms/{room}/close"): Operation("Close a workroom", AppendedEntry, body=CloseRoom, status=201),
+    ("POST", "/api/rooms/{room}/members/{seq}/invitation"): Operation(
+        "Invite somebody whom both sides agreed on", MadeInvitation, status=201
+    ),
+    ("POST", "/api/rooms/{room}/handovers/{seq}"): Operation("Receive a secret, once", ReceivedSecret),
     ("GET", "/api/rooms/{room}/reports"): Operation("Status reports by week, and those due next", JsonReports),
     ("GET", "/api/rooms/{room}/terms"): Operation("What was agreed, every version, and what is proposed", RoomTerms),
     ("GET", "/api/rooms/{room}/frames/{seq}/image"): Operation("The picture of a frame; looking is logged", "image/*"),

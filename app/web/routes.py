@@ -17,6 +17,7 @@ from app.web import (
     jobs,
     jobs_api,
     members,
+    members_api,
     notices,
     operator,
     pairing,
@@ -69,6 +70,7 @@ def routes(resources: Resources) -> list[BaseRoute]:
         *workview.api_routes,
         *status_reports.api_routes,
         *terms.api_routes,
+        *members_api.api_routes,
         *files.api_routes,
         Route("/static/{path:path}", serve_static),
     ]
