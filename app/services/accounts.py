@@ -82,13 +82,13 @@ class Client(msgspec.Struct, frozen=True):
 async def create_account(
     resources: Resources, email: str, name: str, password: str | None = None, *, operator: bool = False
 ) -> Actor:
-    """Create an account; without a password it is opened by a sign-in link.
+    """Create an account in the operator's name, who vouches for its address; without a password it is opened by a link.
 
     Raises:
         Malformed: naming the field.
         AccountExists: if the address has one.
     """
-    row = await new_account(resources, email, name, password, operator=operator)
+    row = await new_account(resources, email, name, password, operator=operator, verified=True)
 
     async def insert(tx: Tx) -> None:
         await insert_account(tx, row)

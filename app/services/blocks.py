@@ -241,7 +241,7 @@ async def _reportable(conn: AsyncConnection, actor: Actor, subject: Subject, sub
         await _check_own_proposal(conn, actor, subject_id)
     elif subject is Subject.INVITATION:
         assert about.job is not None, "an invitation is to a job"
-        mine = await job_rows.select_invitation_of(conn, about.job, actor.account, actor.email)
+        mine = await job_rows.select_invitation_of(conn, about.job, actor.account)
         if mine is None or mine.id != subject_id:
             raise NotFound()
     elif not await rows.select_share_room(conn, actor.account, subject_id):

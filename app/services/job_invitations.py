@@ -2,7 +2,8 @@
 
 Rule 1: who invites does not learn whether an address has an account, nor whether a block stands between the two: every
 invitation is kept and looks sent.
-Rule 2: the job is seen by the account of the address, or by the one that opened the link first.
+Rule 2: the job is seen by the account that verified the address, and by the one that opened the link first. An address
+    that somebody only typed shows nothing: it may be another person's.
 Rule 3: the link works for 14 days; who has come by it stays invited.
 """
 

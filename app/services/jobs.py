@@ -84,10 +84,14 @@ class JobView(Struct, frozen=True):
 
 
 class Waiting(Struct, frozen=True):
-    """What waits for somebody: jobs that they are invited to, and proposals for their own (id, title, number)."""
+    """What waits for somebody: jobs that they are invited to, and proposals for their own (id, title, number).
+
+    `to_verify` is their address if invitations wait for it and it is not verified yet: they see none of them before.
+    """
 
     invited: list[JobSummaryRow]
     proposals: list[tuple[str, str, int]]
+    to_verify: str | None = None
 
 
 def new_id(resources: Resources) -> str:
@@ -181,7 +185,6 @@ async def find_jobs(resources: Resources, actor: Actor, search: JobSearch) -> Jo
         found = await rows.select_jobs(
             conn,
             actor.account,
-            actor.email,
             words=words_of(search.text),
             pay=search.pay,
             open_only=search.open_only,
@@ -205,7 +208,7 @@ async def job_view(resources: Resources, actor: Actor, job: str, version: int | 
         invitations = await rows.select_invitations(conn, job, INVITATIONS_SHOWN_MAX) if is_client else []
         invitation = None
         if found.is_invited:
-            invitation = await rows.select_invitation_of(conn, job, actor.account, actor.email)
+            invitation = await rows.select_invitation_of(conn, job, actor.account)
         asked = None
         if version is not None and version != found.job.version:
             if not (is_client or (mine is not None and mine.version == version)):
@@ -231,11 +234,10 @@ async def job_view(resources: Resources, actor: Actor, job: str, version: int | 
 async def waiting_for(resources: Resources, actor: Actor) -> Waiting:
     """Return what jobs have for the actor's home page: invitations not yet answered, proposals to answer."""
     async with resources.database.read() as conn:
-        invited = await rows.select_jobs(
-            conn, actor.account, actor.email, view="invited", open_only=True, limit=JOBS_PER_PAGE
-        )
+        invited = await rows.select_jobs(conn, actor.account, view="invited", open_only=True, limit=JOBS_PER_PAGE)
         proposals = await proposal_rows.select_waiting_for(conn, actor.account, JOBS_PER_PAGE)
-    return Waiting([found for found in invited if found.mine is None], proposals)
+        to_verify = await rows.select_address_to_verify(conn, actor.account)
+    return Waiting([found for found in invited if found.mine is None], proposals, to_verify)
 
 
 async def visible_job(conn: AsyncConnection, actor: Actor, job: str) -> JobSummaryRow:
@@ -246,7 +248,7 @@ async def visible_job(conn: AsyncConnection, actor: Actor, job: str) -> JobSumma
     """
     if not is_room_id(job):
         raise NotFound()
-    found = await rows.select_visible_job(conn, job, actor.account, actor.email)
+    found = await rows.select_visible_job(conn, job, actor.account)
     if found is not None:
         return found
     if actor.operator and await block_rows.select_job_is_reported(conn, job):

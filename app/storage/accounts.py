@@ -25,7 +25,7 @@ class AccountRow(msgspec.Struct, frozen=True):
     password_hash: str | None
     operator: bool
     created_at: int
-    verified_at: int | None = None  # when somebody opened a link that was mailed to the address
+    verified_at: int | None = None  # since when the address is known to be the owner's: a mailed link, or the operator
     factor_at: int | None = None  # since when a second factor is asked for
     closed_at: int | None = None
 

@@ -70,23 +70,27 @@ _INVITATION = tuple(job_invitations.c[name] for name in InvitationRow.__struct_f
 # Who sees a job
 
 
-def invited(account: str, email: str) -> ColumnElement[bool]:
-    """Return the condition that a job's client invited this account, by its address or by a link that it opened."""
+def invitation_of(account: str) -> ColumnElement[bool]:
+    """Return the condition that an invitation is an account's: it opened the link, or verified the address."""
+    own = select(accounts.c.email).where(accounts.c.id == account, accounts.c.verified_at.is_not(None))
+    return or_(job_invitations.c.account == account, job_invitations.c.email == own.scalar_subquery())
+
+
+def invited(account: str) -> ColumnElement[bool]:
+    """Return the condition that a job's client invited this account."""
     return exists().where(
-        job_invitations.c.job == jobs.c.id,
-        job_invitations.c.hidden_at.is_(None),
-        or_(job_invitations.c.account == account, job_invitations.c.email == email),
+        job_invitations.c.job == jobs.c.id, job_invitations.c.hidden_at.is_(None), invitation_of(account)
     )
 
 
-def visible_to(account: str, email: str) -> ColumnElement[bool]:
+def visible_to(account: str) -> ColumnElement[bool]:
     """Return the condition that an account sees a job.
 
     Its client does. Others while it is not hidden: who has a workroom of it, whatever stands between the two; else,
     if no block does, who is invited or has proposed, and everybody where the client chose that.
     """
     own = and_(proposals.c.job == jobs.c.id, proposals.c.freelancer == account)
-    chosen = or_(jobs.c.visible_to == Visibility.EVERYBODY.value, invited(account, email), exists().where(own))
+    chosen = or_(jobs.c.visible_to == Visibility.EVERYBODY.value, invited(account), exists().where(own))
     return or_(
         jobs.c.client == account,
         and_(
@@ -138,16 +142,15 @@ async def select_job(conn: AsyncConnection, job: str, *, lock: bool = False) -> 
     return None if found is None else _job(found)
 
 
-async def select_visible_job(conn: AsyncConnection, job: str, account: str, email: str) -> JobSummaryRow | None:
+async def select_visible_job(conn: AsyncConnection, job: str, account: str) -> JobSummaryRow | None:
     """Return a job if this account sees it."""
-    found = (await conn.execute(_summaries(account, email).where(jobs.c.id == job, visible_to(account, email)))).first()
+    found = (await conn.execute(_summaries(account).where(jobs.c.id == job, visible_to(account)))).first()
     return None if found is None else _summary(found)
 
 
 async def select_jobs(
     conn: AsyncConnection,
     account: str,
-    email: str,
     *,
     words: Sequence[str] = (),
     pay: Pay | None = None,
@@ -157,7 +160,7 @@ async def select_jobs(
     limit: int,
 ) -> list[JobSummaryRow]:
     """Return jobs that an account sees, the newest first. `view`: "all", "mine", "invited", "proposed"."""
-    query = _summaries(account, email).where(visible_to(account, email))
+    query = _summaries(account).where(visible_to(account))
     for word in words:
         query = query.where(jobs.c.words.contains(word, autoescape=True))
     if pay is not None:
@@ -167,7 +170,7 @@ async def select_jobs(
     if view == "mine":
         query = query.where(jobs.c.client == account)
     elif view == "invited":
-        query = query.where(jobs.c.client != account, invited(account, email))
+        query = query.where(jobs.c.client != account, invited(account))
     elif view == "proposed":
         query = query.where(exists().where(proposals.c.job == jobs.c.id, proposals.c.freelancer == account))
     query = query.order_by(jobs.c.posted_at.desc(), jobs.c.id).offset(offset).limit(limit)
@@ -209,12 +212,34 @@ async def select_invitation(conn: AsyncConnection, job: str, email: str) -> Invi
     return None if found is None else InvitationRow(*found)
 
 
-async def select_invitation_of(conn: AsyncConnection, job: str, account: str, email: str) -> InvitationRow | None:
-    """Return an account's invitation to a job, by its address or by the link that it opened."""
-    mine = or_(job_invitations.c.account == account, job_invitations.c.email == email)
-    query = select(*_INVITATION).where(job_invitations.c.job == job, job_invitations.c.hidden_at.is_(None), mine)
+async def select_invitation_of(conn: AsyncConnection, job: str, account: str) -> InvitationRow | None:
+    """Return an account's invitation to a job, by its verified address or by the link that it opened."""
+    query = select(*_INVITATION).where(
+        job_invitations.c.job == job, job_invitations.c.hidden_at.is_(None), invitation_of(account)
+    )
     found = (await conn.execute(query.order_by(job_invitations.c.sent_at).limit(1))).first()
     return None if found is None else InvitationRow(*found)
+
+
+async def select_address_to_verify(conn: AsyncConnection, account: str) -> str | None:
+    """Return an account's address if it is not verified and invitations to open jobs wait for it."""
+    query = (
+        select(accounts.c.email)
+        .join(job_invitations, job_invitations.c.email == accounts.c.email)
+        .join(jobs, jobs.c.id == job_invitations.c.job)
+        .where(
+            accounts.c.id == account,
+            accounts.c.verified_at.is_(None),
+            job_invitations.c.account.is_(None),
+            job_invitations.c.hidden_at.is_(None),
+            jobs.c.state == JobState.OPEN.value,
+            jobs.c.hidden_at.is_(None),
+            jobs.c.client != account,
+            not_(stands_between(account, jobs.c.client)),
+        )
+    )
+    found: str | None = await conn.scalar(query.limit(1))
+    return found
 
 
 async def select_invitation_by_token(conn: AsyncConnection, token_hash: bytes) -> InvitationRow | None:
@@ -272,7 +297,7 @@ def _jobs() -> Select[Any]:
     return select(*_JOB).select_from(jobs.join(accounts, accounts.c.id == jobs.c.client))
 
 
-def _summaries(account: str, email: str) -> Select[Any]:
+def _summaries(account: str) -> Select[Any]:
     waiting = (
         select(func.count())
         .select_from(proposals)
@@ -294,9 +319,7 @@ def _summaries(account: str, email: str) -> Select[Any]:
         .correlate(jobs)
         .scalar_subquery()
     )
-    return _jobs().add_columns(
-        waiting.label("waiting"), mine.label("mine"), invited(account, email).label("is_invited")
-    )
+    return _jobs().add_columns(waiting.label("waiting"), mine.label("mine"), invited(account).label("is_invited"))
 
 
 def _job(row: Any) -> JobRow:

@@ -20,12 +20,12 @@ from tests.builders import Pair, build_pair
 SECRET = "the password of the harbour"
 
 
-async def verified(resources: Resources, pair: Pair) -> Pair:
-    """Let both have opened the link that was mailed to their address."""
+async def verified(resources: Resources, pair: Pair, at: int | None = 1) -> Pair:
+    """Let the addresses of both be verified, or with None not."""
 
     async def work(tx: Tx) -> None:
         for actor in (pair.client, pair.freelancer):
-            await update_account(tx.conn, actor.account, verified_at=1)
+            await update_account(tx.conn, actor.account, verified_at=at)
 
     await resources.database.writer.run(work)
     return pair
@@ -71,7 +71,7 @@ async def test_who_has_read_it_or_wants_no_mail_gets_none(resources: Resources, 
 
 
 async def test_an_address_that_was_never_verified_gets_no_mail(resources: Resources, clock: ManualClock) -> None:
-    pair = await build_pair(resources)
+    pair = await verified(resources, await build_pair(resources), None)
     await say(resources, pair, "@ana one")
     clock.now += 3 * DAY_MS
     assert await send(resources) == 0

@@ -15,7 +15,9 @@ accounts = Table(
     Column("password_hash", String(200), nullable=True),  # null until one is set
     Column("operator", Boolean, nullable=False, default=False),
     instant("created_at"),
-    instant("verified_at", nullable=True),  # when somebody opened a link that was mailed to the address
+    instant(
+        "verified_at", nullable=True
+    ),  # when a link mailed to the address was opened, or the operator vouched for it
     instant("factor_at", nullable=True),  # since when a second factor is asked for; null: none is
     instant("closed_at", nullable=True),
 )
