@@ -19,7 +19,20 @@ from PIL import Image
 
 from app.config import Settings
 from app.domain.errors import Busy
-from app.services import frames, mail, tracking, workview
+from app.services import (
+    digests,
+    files,
+    frames,
+    indexing,
+    mail,
+    notices,
+    status_reports,
+    terms,
+    tracking,
+    uploads,
+    workview,
+    writing,
+)
 from app.services.clock import ManualClock
 from app.services.resources import Resources
 from app.storage.blobs import Blobs
@@ -64,6 +77,22 @@ class Rows:
         return count
 
 
+async def _no_previews(*_: object) -> list[bytes]:
+    return []
+
+
+ELSEWHERE: dict[Any, tuple[str, ...]] = {  # what sweeps ask for that has nothing to do with frames
+    writing: ("answer_silences",),
+    terms: ("apply_due_terms",),
+    uploads: ("sweep",),
+    files: ("sweep_unused", "sweep_orphans"),
+    indexing: ("index_missed", "destroy_forgotten"),
+    notices: ("warn_due_soon",),
+    status_reports: ("take_turns",),
+    digests: ("send_due",),
+}
+
+
 @pytest.fixture
 def rows(monkeypatch: pytest.MonkeyPatch) -> Rows:
     found = Rows()
@@ -73,6 +102,10 @@ def rows(monkeypatch: pytest.MonkeyPatch) -> Rows:
     monkeypatch.setattr(workview, "close_due_hours", found.counting("close_due_hours"))
     monkeypatch.setattr(workview, "reveal_due_seeds", found.counting("reveal_due_seeds"))
     monkeypatch.setattr(mail, "send_due", found.counting("send_due"))
+    monkeypatch.setattr(files, "without_preview", _no_previews)
+    for service, names in ELSEWHERE.items():
+        for name in names:
+            monkeypatch.setattr(service, name, found.counting(name))
     for name in ("find_silent", "stop_silent"):
         monkeypatch.setattr(tracking, name, found.counting(name))
     return found
