@@ -19,6 +19,7 @@ from app.services.recovery import check_present_password
 from app.services.resources import Resources
 from app.storage import accounts as rows
 from app.storage.mail import delete_mails_to
+from app.storage.notices import delete_notices_of
 from app.storage.second_factors import delete_factor
 from app.storage.tables import members, rooms
 from app.storage.writer import Tx
@@ -53,6 +54,7 @@ async def close_account(resources: Resources, actor: Actor, present: str) -> Non
         await leave_jobs(tx, account.id)
         await delete_factor(tx.conn, account.id)
         await delete_mails_to(tx.conn, account.email)
+        await delete_notices_of(tx.conn, account.id)
         await rows.delete_links_of(tx.conn, account.id, "sign_in", "recovery", "address", "pairing")
         return [
             *await rows.delete_sessions_of(tx.conn, account.id),

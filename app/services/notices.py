@@ -44,6 +44,7 @@ from app.storage.writer import Tx
 SHOWN_MAX = 100
 DUE_SOON_MS = DAY_MS
 WARNED_AT_ONCE = 100  # matters in one sweep; the next one goes on
+STALE_AT_ONCE = 500
 TOKEN_BYTES = 16
 
 
@@ -234,7 +235,9 @@ def _signature(resources: Resources, account: str) -> str:
 
 
 async def warn_due_soon(resources: Resources) -> int:
-    """Tell who must act that silence answers within a day; return of how many matters."""
+    """Tell who must act that silence answers within a day; return of how many matters. What waits no more, because its
+    workroom was closed, say, is marked as read."""
+    await _settle_stale(resources)
     now = resources.clock.record_now()
     async with resources.database.read() as connection:
         due = await rows.select_due_soon(connection, now, now + DUE_SOON_MS, WARNED_AT_ONCE)
@@ -249,3 +252,15 @@ async def warn_due_soon(resources: Resources) -> int:
     if due:
         await resources.database.writer.run(work)
     return len(due)
+
+
+async def _settle_stale(resources: Resources) -> None:
+    async with resources.database.read() as connection:
+        stale = await rows.select_stale(connection, STALE_AT_ONCE)
+
+    async def work(tx: Tx) -> None:
+        await rows.update_read_of(tx.conn, [notice for notice, _ in stale], resources.clock.real_now())
+        await publish_counts(tx, sorted({account for _, account in stale}))
+
+    if stale:
+        await resources.database.writer.run(work)

@@ -151,6 +151,25 @@ async def select_due_soon(conn: AsyncConnection, now: int, until: int, limit: in
     return [matter_of(row) for row in await conn.execute(query.order_by(matters.c.due_at).limit(limit))]
 
 
+async def select_stale(conn: AsyncConnection, limit: int) -> list[tuple[str, str]]:
+    """Return unread notices (id, account) that something waits which waits no more: however it ended."""
+    open_still = exists().where(
+        matters.c.room == notices.c.room, matters.c.seq == notices.c.seq, matters.c.state == MatterState.OPEN.value
+    )
+    reasons = (Reason.WAITING.value, Reason.DUE_SOON.value)
+    query = select(notices.c.id, notices.c.account).where(
+        notices.c.read_at.is_(None), notices.c.reason.in_(reasons), ~open_still
+    )
+    return [(row.id, row.account) for row in await conn.execute(query.limit(limit))]
+
+
+async def update_read_of(conn: AsyncConnection, ids: Collection[str], now: int) -> None:
+    """Mark notices as read."""
+    await conn.execute(
+        update(notices).where(notices.c.id.in_(list(ids)), notices.c.read_at.is_(None)).values(read_at=now)
+    )
+
+
 # Settings
 
 

@@ -8,7 +8,7 @@ from app.domain.errors import InvalidBody
 from app.domain.live import AccountEvent
 from app.domain.notices import NOTICES_MAX, Digest, Reason
 from app.domain.timerange import DAY_MS, HOUR_MS
-from app.services import notices, record
+from app.services import notices, record, room_closing
 from app.services.access import Actor
 from app.services.clock import ManualClock
 from app.services.resources import Resources
@@ -97,6 +97,18 @@ async def test_a_day_before_silence_answers_who_must_act_is_told_once(resources:
     assert ("due_soon", asked.seq, False) in await told(resources, pair.client)  # seeing it answers nothing
     await record.append(resources, pair.client, pair.room, "delay.declined", {}, ref=asked.seq)
     assert ("due_soon", asked.seq, True) in await told(resources, pair.client)
+
+
+async def test_what_waits_no_more_because_the_workroom_was_closed_is_read(resources: Resources) -> None:
+    pair = await build_working(resources)
+    asked = await record.append(
+        resources, pair.freelancer, pair.room, "delay", {"text": "The tiles came late.", "until_on": "2026-12-01"}
+    )
+    await notices.warn_due_soon(resources)
+    assert ("waiting", asked.seq, False) in await told(resources, pair.client)
+    await room_closing.close_room(resources, pair.client, pair.room)
+    await notices.warn_due_soon(resources)
+    assert ("waiting", asked.seq, True) in await told(resources, pair.client)
 
 
 async def test_an_account_keeps_a_bounded_number_of_notices_and_loses_read_ones_first(resources: Resources) -> None:
