@@ -40,8 +40,9 @@ export function dress() {
 }
 
 function tick() {
-  if (document.hidden || document.body.hasAttribute("data-demo")) return;
+  if (document.hidden) return;
   for (const c of document.querySelectorAll(".clock[data-since]")) {
+    if (c.closest("[data-demo]")) continue; // its time is not ours
     const s = Math.max(0, Math.floor((Date.now() - c.dataset.since) / 1000));
     c.textContent = `${Math.floor(s / 3600)}:${String(Math.floor(s / 60) % 60).padStart(2, "0")}:${String(s % 60).padStart(2, "0")}`;
   }
