@@ -26,6 +26,7 @@ from app.services.sessions import publish_state
 from app.storage import frames as rows
 from app.storage import tracking as tracking_rows
 from app.storage.frames import DELETED, READY, REPLACED, SHOWN, STORED, UNREADABLE, FrameRow, FrameViewRow
+from app.storage.handovers import has_dead_rows
 from app.storage.workview import update_hours_dirty
 from app.storage.writer import Tx
 
@@ -152,6 +153,9 @@ async def erase_due_blobs(resources: Resources) -> int:
             await rows.update_frames_erased(tx.conn, due, now)
 
         await resources.database.writer.run(work)
+    async with resources.database.read() as conn:
+        if await has_dead_rows(conn):
+            resources.database.writer.has_erased = True
     await resources.database.writer.scrub()
     return len(due)
 

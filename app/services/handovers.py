@@ -5,6 +5,8 @@ Rule 2: sealing is deterministic (AES-SIV, RFC 5297), so that a repeat under the
     author and `cid` are bound to it: a sealed text copied elsewhere opens nothing.
 Rule 3: that it was received and its erasure are one commit, and what was erased is shown after that commit. If the
     answer is lost on its way, nobody has seen it, and it must be handed over again.
+Rule 4: each secret has a key of its own besides the server's, in a table small enough that its bytes are destroyed at
+    once, where those of contents may stay in a page of the database until it is used again.
 """
 
 from __future__ import annotations
@@ -13,6 +15,9 @@ from typing import Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+from cryptography.hazmat.primitives.hashes import SHA512
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from msgspec import structs
 
 from app.domain.bodies.system import HandoverReceived
 from app.domain.errors import InvalidBody, NotFound, Unavailable
@@ -24,11 +29,13 @@ from app.services import matters
 from app.services.access import Actor, member_of
 from app.services.effects import Writing
 from app.services.resources import Resources
+from app.storage import handovers as key_rows
 from app.storage import matters as matter_rows
 from app.storage import record as rows
 from app.storage.writer import Tx
 
 SECRET_BYTES_MAX = 8 * 1024  # a private key has 4 KiB at most
+KEY_BYTES = 32
 PAD_BYTES = 64  # how long a password is, is nobody's business
 KIND = "handover"
 ERASE_BLOBS = "erase_blobs"  # the worker's task that destroys what erased bodies leave behind
@@ -59,14 +66,39 @@ def with_sealed(resources: Resources, member: Member, body: Any, cid: str | None
             field="body.secret",
         )
     padded = plain + b"\x80" + bytes(-(len(plain) + 1) % PAD_BYTES)
-    sealed = _cipher(resources).encrypt(padded, _bound_to(member.room, member.by, cid))
+    sealed = _cipher(resources, None).encrypt(padded, _bound_to(member.room, member.by, cid))
     return {name: value for name, value in body.items() if name != "secret"} | {"sealed": base64url(sealed)}
 
 
-def _unsealed(resources: Resources, entry: Entry) -> str:
+async def with_own_key(tx: Tx, resources: Resources, draft: Draft) -> Draft:
+    """Return a handover that is about to be appended, its secret sealed with a key of its own (rule 4).
+
+    A repeat is sealed with the key of the first time; if that is gone with the secret, nothing is sealed anew.
+    """
+    key = None
+    if draft.cid is not None:
+        key = await key_rows.select_key_of_cid(tx.conn, draft.room, draft.by, draft.cid)
+        if key is None and await tx.find(draft) is not None:
+            return draft
+    if key is None:
+        key = resources.random_bytes(KEY_BYTES)
+        seq = tx.head(draft.room).size
+        await key_rows.insert_key(tx.conn, draft.room, seq, draft.by, draft.cid, key)
+    bound_to = _bound_to(draft.room, draft.by, draft.cid)
+    padded = _cipher(resources, None).decrypt(base64url_bytes(draft.body["sealed"]), bound_to)
+    sealed = base64url(_cipher(resources, key).encrypt(padded, bound_to))
+    return structs.replace(draft, body=draft.body | {"sealed": sealed})
+
+
+def unsealed(resources: Resources, entry: Entry, key: bytes | None) -> str:
+    """Return the secret of an entry.
+
+    Raises:
+        Unavailable: if this server's key, the secret's own or its place is another than it was sealed with.
+    """
     assert entry.body is not None
     try:
-        padded = _cipher(resources).decrypt(
+        padded = _cipher(resources, key or bytes(KEY_BYTES)).decrypt(
             base64url_bytes(entry.body["sealed"]), _bound_to(entry.room, entry.by, entry.cid)
         )
     except InvalidTag:
@@ -76,17 +108,15 @@ def _unsealed(resources: Resources, entry: Entry) -> str:
     return padded.rstrip(b"\0")[:-1].decode()
 
 
-def _cipher(resources: Resources) -> AESSIV:
-    return AESSIV(resources.signer.derived_key("handover 1") + resources.signer.derived_key("handover 2"))
+def _cipher(resources: Resources, key: bytes | None) -> AESSIV:
+    """Return the cipher of a secret's own key, for which one needs the server's too; None: before it has one."""
+    derive = HKDF(SHA512(), 64, salt=key, info=b"handover" if key is not None else b"handover on its way")
+    return AESSIV(derive.derive(resources.signer.derived_key("handover")))
 
 
 def _bound_to(room: str, by: str, cid: str | None) -> list[bytes]:
-    return [
-        b"handover",
-        room.encode(),
-        by.encode(),
-        b"-" if cid is None else b"+" + cid.encode("utf-8", "surrogatepass"),
-    ]
+    told = b"-" if cid is None else b"+" + cid.encode("utf-8", "surrogatepass")
+    return [b"handover", room.encode(), by.encode(), told]
 
 
 async def on_handover(writing: Writing) -> None:
@@ -140,7 +170,7 @@ async def receive(resources: Resources, actor: Actor, room: str, seq: int) -> st
         entry, matter = await _found(tx.conn, room, seq)
         kind, body = body_of(HandoverReceived(matter.title))
         answered = await matters.check_answer(tx, member, kind, seq)
-        secret = _unsealed(resources, entry)
+        secret = unsealed(resources, entry, await key_rows.select_key(tx.conn, room, seq))
         received = await tx.append(Draft(room, kind, member.by, body, seq))
         await tx.flush()
         await matters.answer(tx, answered, received)

@@ -145,7 +145,8 @@ async def _append(resources: Resources, member: Member, draft: Draft) -> Entry:
 
     async def work(tx: Tx) -> Entry:
         info = await read_room_info(tx.conn, draft.room)
-        if draft.cid is not None and (known := await tx.find(draft)) is not None:
+        final = await handovers.with_own_key(tx, resources, draft) if draft.kind == handovers.KIND else draft
+        if draft.cid is not None and (known := await tx.find(final)) is not None:
             return known  # a repeat: what it did is done
         _check_state(info, draft.kind)
         if draft.ref is not None:
@@ -153,7 +154,7 @@ async def _append(resources: Resources, member: Member, draft: Draft) -> Entry:
         answered = None
         if draft.kind in ANSWERS and draft.ref is not None:
             answered = await matters.check_answer(tx, member, draft.kind, draft.ref)
-        entry = await tx.append(draft)
+        entry = await tx.append(final)
         await tx.flush()
         await _follow(Writing(resources, tx, info, member, entry, answered, others))
         return entry

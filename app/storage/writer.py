@@ -28,7 +28,7 @@ from app.domain.merkle import HASH_BYTES, append_peak, leaf_hash, root_of_peaks
 from app.domain.record import BODY_BYTES_MAX, Body, Draft, Entry, canonical, commitment, disclosure_bytes, leaf_bytes
 from app.domain.workrooms import WRITTEN_BY_PEOPLE
 from app.storage.search import forget
-from app.storage.tables import disclosures, entries, erasures, room_heads
+from app.storage.tables import disclosures, entries, erasures, handover_keys, room_heads
 
 QUEUED_MAX = 20_000  # units; at 3,000 a second this is seven seconds of waiting, more would only time out
 UNITS_PER_COMMIT_MAX = 512  # bounds how long one commit takes; larger ones gain nothing more
@@ -154,6 +154,7 @@ class Tx:
         await self.flush()
         await forget(self, room, seq)
         await self.conn.execute(delete(disclosures).where(disclosures.c.room == room, disclosures.c.seq == seq))
+        await self.conn.execute(delete(handover_keys).where(handover_keys.c.room == room, handover_keys.c.seq == seq))
         await self.conn.execute(insert(erasures).values(room=room, seq=seq, tombstone=tombstone))
         self._writer.has_erased = True
 
@@ -371,6 +372,7 @@ class Writer:
         if self._shared:
             await raw.set_autocommit(True)
             await raw.execute("VACUUM disclosures")
+            await raw.execute("VACUUM FULL handover_keys")  # tiny: a new file, and the old bytes are gone
             await raw.set_autocommit(False)
         else:
             await raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from app.config import Settings
-from app.domain.errors import AlreadyAnswered, Conflict, Forbidden, InvalidBody, NotFound, OthersToAnswer
+from app.domain.errors import AlreadyAnswered, Conflict, Forbidden, InvalidBody, NotFound, OthersToAnswer, Unavailable
 from app.domain.matters import MatterState
 from app.domain.record import Entry
 from app.domain.search import Query, Term
@@ -20,7 +20,8 @@ from app.services.clock import ManualClock
 from app.services.indexing import index_missed
 from app.services.resources import Resources
 from app.storage import fsck
-from app.storage.tables import disclosures
+from app.storage.handovers import select_key
+from app.storage.tables import disclosures, handover_keys
 from app.views.entries import entry_json
 from tests.builders import Pair, build_account, build_pair
 from tests.postgres import Cluster
@@ -138,10 +139,33 @@ async def test_every_secret_arrives_as_it_was_sent(resources: Resources, pair: P
 
 
 async def test_what_was_sealed_for_one_place_opens_in_no_other(resources: Resources, pair: Pair) -> None:
-    entry = await hand_over(resources, pair, "a")
+    entry, other = await hand_over(resources, pair, "a"), await hand_over(resources, pair, "b")
+    async with resources.database.read() as connection:
+        key = await select_key(connection, pair.room, entry.seq)
+        other_key = await select_key(connection, pair.room, other.seq)
+    assert handovers.unsealed(resources, entry, key) == SECRET
     for changed in ({"room": "0" * 26}, {"by": "p2"}, {"cid": "b"}, {"cid": None}):
-        with pytest.raises(Exception, match="sealed with another key"):
-            handovers._unsealed(resources, msgspec.structs.replace(entry, **changed))
+        with pytest.raises(Unavailable, match="sealed with another key"):
+            handovers.unsealed(resources, msgspec.structs.replace(entry, **changed), key)
+    for wrong in (other_key, None):
+        with pytest.raises(Unavailable):
+            handovers.unsealed(resources, entry, wrong)
+
+
+async def test_a_repeat_after_the_erasure_seals_nothing_anew(resources: Resources, pair: Pair) -> None:
+    first = await hand_over(resources, pair, "a")
+    await handovers.receive(resources, pair.freelancer, pair.room, first.seq)
+    again = await hand_over(resources, pair, "a")
+    assert (again.seq, again.body) == (first.seq, None)
+    async with resources.database.read() as connection:
+        assert (await connection.execute(handover_keys.select())).all() == []
+
+
+async def test_a_refused_handover_leaves_no_key(resources: Resources, pair: Pair) -> None:
+    with pytest.raises(InvalidBody):
+        await hand_over(resources, pair, "a", to="p9")
+    async with resources.database.read() as connection:
+        assert (await connection.execute(handover_keys.select())).all() == []
 
 
 async def test_what_is_sealed_leaves_the_server_in_no_answer(resources: Resources, pair: Pair) -> None:
@@ -169,17 +193,23 @@ async def test_the_bytes_are_gone_from_the_disk_after_the_sweep(
     gone = await hand_over(resources, pair, secret="gone " * 250)
     long = await hand_over(resources, pair, secret="long " * 1600)
     sealed = [entry.body["sealed"].encode() for entry in (kept, gone, long) if entry.body is not None]
+    async with resources.database.read() as connection:
+        keys = [await select_key(connection, pair.room, entry.seq) or b"" for entry in (kept, gone, long)]
     disk = Disk(settings, request)
     await disk.settle(resources)
+    assert all(disk.holds(key) for key in keys)
     assert disk.holds(sealed[0]) and disk.holds(sealed[1])
     await handovers.receive(resources, pair.freelancer, pair.room, gone.seq)
     await handovers.receive(resources, pair.freelancer, pair.room, long.seq)
     await frames.erase_due_blobs(resources)
     await disk.settle(resources)
-    assert disk.holds(sealed[0])
+    assert disk.holds(sealed[0]) and disk.holds(keys[0])
+    assert not disk.holds(keys[1]) and not disk.holds(keys[2]), "the key of an erased secret is on the disk"
     for each in sealed[1:]:
         assert not disk.holds(each), "an erased secret is on the disk"
-        if not settings.database_url:  # PostgreSQL reuses the room of dead rows; what is left there opens nothing
+        if (
+            not settings.database_url
+        ):  # PostgreSQL uses a dead row's place again; until then it opens nothing: its key is gone
             assert not [at for at in range(0, len(each) - 40, 40) if disk.holds(each[at : at + 40])]
     async with resources.database.read() as connection:
         left = (await connection.execute(disclosures.select().where(disclosures.c.seq == gone.seq))).all()

@@ -4,6 +4,7 @@ from app.storage.tables.accounts import accounts, links, recovery_codes, second_
 from app.storage.tables.columns import metadata
 from app.storage.tables.confidentiality import entry_views
 from app.storage.tables.files import attachments, file_views, stored_files, uploads
+from app.storage.tables.handovers import handover_keys
 from app.storage.tables.jobs import (
     blocks,
     job_invitations,
@@ -17,8 +18,8 @@ from app.storage.tables.mail import mails
 from app.storage.tables.matters import absences, matters
 from app.storage.tables.members import elsewhere, seats
 from app.storage.tables.notices import digest_marks, notice_settings, notices
-from app.storage.tables.status_reports import report_turns, status_reports
 from app.storage.tables.search import search_erasures, search_heads
+from app.storage.tables.status_reports import report_turns, status_reports
 from app.storage.tables.terms import milestones, terms
 from app.storage.tables.workrooms import (
     checkpoints,
@@ -57,6 +58,7 @@ __all__ = [
     "file_views",
     "frame_views",
     "frames",
+    "handover_keys",
     "hours",
     "job_invitations",
     "job_versions",
