@@ -5,17 +5,33 @@ from __future__ import annotations
 import io
 import uuid
 from collections.abc import AsyncIterator
+from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 from PIL import Image
 
+from app.domain.bodies.system import RoomJobAwarded
 from app.domain.errors import RecordRewound
-from app.domain.timerange import DAY_MS, HOUR_MS, SEGMENT_MS, segment_of
-from app.domain.workrooms import Side
-from app.services import frames, record, tracking, workrooms, workview
+from app.domain.events import body_of
+from app.domain.record import Draft
+from app.domain.timerange import DAY_MS, HOUR_MS, SEGMENT_MS, datetime_of, segment_of
+from app.domain.workrooms import SYSTEM, Side
+from app.services import (
+    frames,
+    handovers,
+    record,
+    room_closing,
+    status_reports,
+    tracking,
+    workrooms,
+    workview,
+    writing,
+)
 from app.services.access import Actor
 from app.services.checkpoints import accept_rewound_room
 from app.services.clock import ManualClock
 from app.services.resources import Resources
+from app.storage.writer import Tx
 from tests.builders import Pair, build_account
 from tests.work import MINUTE, Shift, picture
 
@@ -48,9 +64,15 @@ class Story:
             self._a_pause_and_work_without_pictures,
             self._an_hour_closes,
             self._a_frame_is_deleted,
+            self._terms_are_agreed,
+            self._work_is_delivered,
+            self._things_are_told_and_asked,
+            self._a_secret_is_handed_over,
             self._somebody_joins,
             self._the_operator_accepts_a_loss,
             self._days_later,
+            self._nobody_answers,
+            self._it_ends,
         ):
             await chapter()
             yield chapter.__name__.replace("_", " ").strip()
@@ -126,3 +148,68 @@ class Story:
         await workview.close_due_hours(self.resources)
         await workview.reveal_seeds(self.resources)
         await self.say(self.pair.client, "message", text="Thank you both.")
+
+    async def _terms_are_agreed(self) -> None:
+        dana, ana = self.pair.client, self.pair.freelancer
+        terms = {
+            "member": "p2", "pay": "fixed", "currency": "EUR", "time_zone": "UTC", "work_view": False,
+            "milestones": [{"key": "m1", "name": "The form", "amount_minor": 90_000, "due_on": "2026-11-27"}],
+        }  # fmt: skip
+        await self.say(ana, "terms.withdrawn", await self.say(ana, "terms.proposed", **terms))
+        refused = await self.say(dana, "terms.proposed", **terms)
+        await self.say(ana, "terms.declined", refused, text="Work View is missing.")
+        await self.say(ana, "terms.accepted", await self.say(dana, "terms.proposed", **terms))
+        await self.say(ana, "work_view.declined", await self.say(dana, "work_view.requested", member="p2"))
+        await self.say(ana, "work_view.accepted", await self.say(dana, "work_view.requested", member="p2"))
+        stone = {"member": "p2", "key": "m2", "name": "The map", "amount_minor": 45_000, "due_on": "2026-12-11"}
+        for by, other, answer in ((ana, dana, "accepted"), (dana, ana, "declined"), (ana, ana, "withdrawn")):
+            asked = await self.say(by, "milestone.proposed", **stone)
+            await self.say(other, f"milestone.{answer}", asked)
+        await self.say(dana, "agreement", text="Shown to the office on *Monday*.", restricted=True)
+
+    async def _work_is_delivered(self) -> None:
+        dana, ana = self.pair.client, self.pair.freelancer
+        work = {"title": "The form", "text": "With tests.", "holds_rights": True, "milestone": "m1"}
+        again = await self.say(ana, "deliverable", **work)
+        await self.say(dana, "deliverable.changes_requested", again, text="The VAT number.")
+        await self.say(dana, "deliverable.accepted", await self.say(ana, "deliverable", **work))
+        today = datetime_of(self.clock.now, ZoneInfo("UTC")).date()
+        monday = today - timedelta(days=today.weekday())
+        await self.say(ana, "status_report", week_on=monday.isoformat(), done="The form", next="The map")
+
+    async def _things_are_told_and_asked(self) -> None:
+        dana, ana = self.pair.client, self.pair.freelancer
+        await self.say(ana, "availability", what="schedule", from_on="2026-10-01", text="Mondays")
+        late = {"text": "The flu.", "moves": [{"milestone": "m2", "due_on": "2026-12-18"}]}
+        await self.say(dana, "delay.declined", await self.say(ana, "delay", **late))
+        await self.say(dana, "delay.accepted", await self.say(ana, "delay", **late))
+        heard = {"medium": "call", "title": "The map", "lines": [{"who": "Dana", "text": "Yes."}]}
+        await self.say(ana, "transcript.contested", await self.say(dana, "transcript", **heard), text="I did not.")
+        await self.say(ana, "transcript.confirmed", await self.say(dana, "transcript", **heard))
+        ask = {"to": "My portfolio", "text": "One picture."}
+        await self.say(dana, "disclosure.approved", await self.say(ana, "disclosure.requested", **ask))
+        await self.say(dana, "disclosure.declined", await self.say(ana, "disclosure.requested", **ask))
+        for by, other, answer in ((dana, ana, "approved"), (dana, ana, "declined"), (dana, dana, "withdrawn")):
+            asked = await self.say(by, "member.proposed", name="Omar Haddad", side="client")
+            await self.say(other, f"member.{answer}", asked)
+
+    async def _a_secret_is_handed_over(self) -> None:
+        dana, room = self.pair.client, self.pair.room
+        shown = await self.say(dana, "handover", to="p2", label="The sandbox", secret="once and never again")
+        await handovers.receive(self.resources, self.pair.freelancer, room, shown)
+        await self.say(dana, "handover", to="p2", label="The old key", secret="never seen")
+
+    async def _nobody_answers(self) -> None:
+        await self.say(self.pair.freelancer, "delay", text="The bank.", until_on="2026-12-01")
+        await status_reports.take_turns(self.resources)
+        self.clock.now += 20 * DAY_MS
+        await writing.answer_silences(self.resources)
+        await status_reports.take_turns(self.resources)
+
+    async def _it_ends(self) -> None:
+        async def tell(tx: Tx) -> None:  # as an award in another workroom of the job does
+            kind, body = body_of(RoomJobAwarded())
+            await tx.append(Draft(self.pair.room, kind, SYSTEM, body))
+
+        await self.resources.database.writer.run(tell, rooms=(self.pair.room,))
+        await room_closing.close_room(self.resources, self.pair.client, self.pair.room, "All done.")

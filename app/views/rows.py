@@ -11,6 +11,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from markupsafe import Markup
+from msgspec import structs
 
 from app.domain.live import CellState
 from app.domain.mentions import names_of
@@ -26,7 +27,7 @@ from app.domain.timerange import (
     segment_end,
     segment_start,
 )
-from app.domain.workrooms import RoomInfo
+from app.domain.workrooms import RoomInfo, Side
 from app.views.money import money_text
 from app.views.names import first_name, name_of, person
 from app.views.rendering import days_text, when
@@ -150,7 +151,9 @@ class Row:
     @property
     def terms(self) -> list[tuple[str, str]]:
         """What proposed terms say, line by line; their words stand below."""
-        lines = terms_lines(terms_of(self._body), self._room)
+        freelancers = {member.by: member for member in self._room.on_side(Side.FREELANCER)}
+        room = structs.replace(self._room, members=freelancers)  # who is a client changes, and rows do not
+        lines = terms_lines(terms_of(self._body), room)
         return [(line.label, line.value) for line in lines if line.key != "text"]
 
     @property
