@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
+from app.domain.jobs import Offer, Pay, Visibility
+
 WEEK = timedelta(days=7)
 
 
@@ -21,6 +23,7 @@ class Wrote:
     body: dict[str, Any] | Callable[[date], dict[str, Any]]
     name: str = ""
     answers: str = ""
+    files: tuple[tuple[str, str], ...] = ()  # attached: name and text
 
     def body_on(self, day: date) -> dict[str, Any]:
         """Return the body as it is written on `day`."""
@@ -34,6 +37,31 @@ def _at(hour: int, minute: int = 0) -> int:
 def _monday(day: date) -> date:
     return day - timedelta(days=day.weekday())
 
+
+RULES_OF_BERTHS = """Rules of the booking form
+
+ 1  A boat over 12 m needs a pilot.
+ 2  Pilots cannot be booked for a Sunday: offer the Monday after, the night is free.
+ 3  A berth is held for 20 minutes while the form is open.
+ 4  Arrival lies between today and the end of next season.
+ 5  Draught must not be larger than the berth's at low tide.
+ 6  Two boats never hold one berth in the same night.
+ 7  A catamaran takes two berths, or one of the outer wall.
+ 8  The name of the boat is required; the sail number is not.
+ 9  An e-mail address is confirmed before the invoice goes out.
+10  A booking is free of charge to cancel until two days before.
+11  Groups of four boats and more write to the office.
+12  Electricity is booked by the night.
+13  Waste water is booked by the litre.
+14  Whoever owes an invoice pays it before booking again.
+"""
+BOAT_TYPES = """type,length from,length to,beam,berths
+dinghy,2,4,1.6,1
+sloop,6,14,4.2,1
+catamaran,8,18,8.5,2
+motor yacht,8,24,6.0,1
+barge,15,38,5.1,2
+"""
 
 HARBOUR = (
     Wrote(3, _at(8, 4), "client", "terms.proposed", {
@@ -50,6 +78,9 @@ HARBOUR = (
         "until_on": str(day + timedelta(days=9)),
     }, name="delay"),
     Wrote(2, _at(13, 5), "client", "delay.accepted", {"text": "Not your fault. I call the bank."}, answers="delay"),
+    Wrote(1, _at(10, 6), "client", "handover", {
+        "to": "p2", "label": "Sandbox keys of the bank", "secret": "sandbox-4417-harbour-demo",
+    }),
     Wrote(1, _at(10, 30), "client", "transcript", {
         "medium": "call", "title": "Call with the harbour office",
         "lines": [
@@ -65,7 +96,7 @@ HARBOUR = (
         "title": "Booking form validation", "holds_rights": True,
         "text": "All fourteen rules, each with its test. The Sunday rule offers the Monday after, as the office said.",
         "third_party": "The list of boat types comes from the harbour’s own catalogue.",
-    }),
+    }, files=(("rules.txt", RULES_OF_BERTHS), ("boat-types.csv", BOAT_TYPES))),
     Wrote(1, _at(11, 50), "freelancer", "availability", lambda day: {
         "what": "vacation", "from_on": str(_monday(day) + 2 * WEEK),
         "until_on": str(_monday(day) + 2 * WEEK + timedelta(days=4)),
@@ -104,3 +135,17 @@ REPORT = (
         ],
     }),
 )  # fmt: skip
+
+SIGNS = Offer(
+    title="Harbour signs in three languages",
+    description="Forty signs of the harbour are in Portuguese only. **Wanted**: English and French, short enough to be "
+    "read from a moving boat.\n\n- a list of all signs with photographs exists\n- the words of the pilots' handbook are "
+    "to be used\n- one round of corrections with the harbour office",
+    pay=Pay.FIXED, currency="EUR", low_minor=60000, high_minor=60000, weekly_hours=None, start_on=None,
+    time_zone="Europe/Lisbon", skills=("English", "French", "signage"), work_view=False,
+    visible_to=Visibility.EVERYBODY,
+)  # fmt: skip
+SIGNS_PROPOSAL = (
+    "I have set the annual report in two languages and know your harbour by now. I would send the ten signs of the "
+    "entrance first, so that you can judge the tone before I go on."
+)

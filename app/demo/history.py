@@ -9,26 +9,30 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import multiprocessing
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import structlog
 
-from app.demo.agreed import Wrote
+from app.demo.agreed import SIGNS, SIGNS_PROPOSAL, Wrote
 from app.demo.story import CLIENT, JOBS, OPERATOR, PASSWORD, Job, Said, Worked
+from app.domain.jobs import Soon
 from app.domain.record import base64url
 from app.domain.timerange import DAY_MS, MINUTE_MS, datetime_of, segment_end, segment_of, segment_start, utc_day
 from app.domain.wire import FrameHeader
 from app.domain.workview import TICK_MS_MAX, moment_of
-from app.services import accounts, intake, record, ticks, tracking, workrooms
+from app.services import accounts, intake, jobs, proposals, record, ticks, tracking, uploads, workrooms
 from app.services.access import Actor
 from app.services.clock import ManualClock
+from app.services.proposals import NewProposal
 from app.services.resources import Resources
 from app.services.seeds import reveal_seeds
 from app.services.ticks import TickReport
 from app.services.workview import close_due_hours
+from app.views.files import ref_of
 from tracker import pictures, screens
 
 DRAWING_PROCESSES = 2  # a screen takes a fifth of a second to draw and encode; there are about seventy
@@ -78,6 +82,7 @@ async def write_history(resources: Resources, clock: ManualClock, first_moment: 
     with ProcessPoolExecutor(DRAWING_PROCESSES, context) as drawing:
         await _live_through(resources, clock, _steps(resources, lines, client, people, rooms, midnight, drawing))
     clock.now = first_moment
+    await _offer_signs(resources, client, people[JOBS[-1].email])
     await close_due_hours(resources)
     await reveal_seeds(resources)
     await _read_most(resources, client, list(people.values()), list(rooms.values()))
@@ -114,10 +119,29 @@ async def _write(
 ) -> None:
     """Append an entry; `seqs` knows those that are answered later by their names."""
     body = line.body_on(datetime_of(at).date())
+    if line.files:
+        body = body | {"files": [await _attach(resources, author, room, *file) for file in line.files]}
     entry = await record.append(
         resources, author, room, line.kind, body, seqs[room, line.answers] if line.answers else None
     )
     seqs[room, line.name] = entry.seq
+
+
+async def _attach(resources: Resources, author: Actor, room: str, name: str, text: str) -> dict[str, Any]:
+    """Upload a file as its author; return what an entry says of it."""
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield text.encode()
+
+    return ref_of(await uploads.receive_whole(resources, author, room, name, pieces()))
+
+
+async def _offer_signs(resources: Resources, client: Actor, freelancer: Actor) -> None:
+    """Post a job that has a proposal and waits for its client."""
+    job = await jobs.post_job(resources, client, SIGNS)
+    await proposals.send_proposal(
+        resources, freelancer, job, NewProposal(SIGNS_PROPOSAL, "580", Soon.FORTNIGHT.value, version=1)
+    )
 
 
 async def _live_through(resources: Resources, clock: ManualClock, steps: list[Step]) -> None:
