@@ -29,7 +29,7 @@ from app.domain.timerange import instant_text
 from app.storage.fsck_files import StoredFiles, check_files
 from app.storage.fsck_matters import check_matters
 from app.storage.guards import GUARDS
-from app.storage.tables import checkpoints, disclosures, entries, erasures, frames, room_heads, rooms
+from app.storage.tables import checkpoints, disclosures, entries, erasures, frames, handover_keys, room_heads, rooms
 
 ENTRIES_PAGE = 500  # bodies of 64 KiB at most: 32 MiB in the worst case, a few hundred KiB as a rule
 FRAMES_PAGE = 200
@@ -368,6 +368,10 @@ async def _check_strays(conn: AsyncConnection, report: Report) -> None:
         query = select(table.c.room, table.c.seq).outerjoin_from(table, entries, own).where(entries.c.seq.is_(None))
         for room, seq in await conn.execute(query):
             report.erasures.differ(f"{room}/{seq}: {what} without an entry")
+    own = (disclosures.c.room == handover_keys.c.room) & (disclosures.c.seq == handover_keys.c.seq)
+    keys = select(handover_keys.c.room, handover_keys.c.seq).outerjoin_from(handover_keys, disclosures, own)
+    for room, seq in await conn.execute(keys.where(disclosures.c.seq.is_(None))):
+        report.erasures.differ(f"{room}/{seq}: the key of a secret is still there, but its contents are not")
     tombstone = (entries.c.room == erasures.c.room) & (entries.c.seq == erasures.c.tombstone)
     query = (
         select(erasures.c.room, erasures.c.seq)

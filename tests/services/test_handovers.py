@@ -20,8 +20,9 @@ from app.services.clock import ManualClock
 from app.services.indexing import index_missed
 from app.services.resources import Resources
 from app.storage import fsck
-from app.storage.handovers import select_key
+from app.storage.handovers import insert_key, select_key
 from app.storage.tables import disclosures, handover_keys
+from app.storage.writer import Tx
 from app.views.entries import entry_json
 from tests.builders import Pair, build_account, build_pair
 from tests.postgres import Cluster
@@ -216,15 +217,25 @@ async def test_the_bytes_are_gone_from_the_disk_after_the_sweep(
     assert left == []
 
 
-async def test_fsck_finds_nothing_wrong_with_an_erased_secret(
+async def test_fsck_finds_nothing_wrong_with_an_erased_secret_unless_its_key_is_there(
     resources: Resources, pair: Pair, settings: Settings
 ) -> None:
     first, second = await hand_over(resources, pair), await hand_over(resources, pair)
     await handovers.receive(resources, pair.freelancer, pair.room, first.seq)
     assert second.body is not None
-    async with fsck.open_for_reading(database_url(settings)) as engine:
-        report = await fsck.check(engine, None, resources.signer.verify, origin=resources.signer.origin)
-    assert report.differences == []
+
+    async def differences() -> list[str]:
+        async with fsck.open_for_reading(database_url(settings)) as engine:
+            return (await fsck.check(engine, None, resources.signer.verify, origin=resources.signer.origin)).differences
+
+    assert await differences() == []
+
+    async def bring_a_key_back(tx: Tx) -> None:
+        await insert_key(tx.conn, pair.room, first.seq, "p1", None, bytes(32))
+
+    await resources.database.writer.run(bring_a_key_back)
+    [line] = await differences()
+    assert "the key of a secret is still there" in line
 
 
 class Disk:
