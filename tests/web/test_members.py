@@ -306,3 +306,23 @@ async def test_a_stranger_finds_none_of_these_pages(live: Live, pair: Pair) -> N
             assert (await browser.get(f"/rooms/{pair.room}/{path}")).status_code == 404
         for path in ("transcripts/parse", "transcripts", "elsewhere", "members/1/invitation", "close", "handovers/1"):
             assert (await browser.post(f"/rooms/{pair.room}/{path}", data={"x": "y"})).status_code == 404
+
+
+async def test_a_transcript_that_was_looked_over_survives_the_end_of_the_session(live: Live, pair: Pair) -> None:
+    fields = {
+        "title": "Kept",
+        "who": ["Ana"] * 500,
+        "at": [""] * 500,
+        "text": [f"passage {n}" for n in range(500)],
+    }
+    async with httpx.AsyncClient(base_url=live.url, headers={"accept": "text/html"}) as nobody:
+        answer = await nobody.post(f"/rooms/{pair.room}/transcripts", data=fields)
+    assert answer.status_code == 401
+    assert "passage 0" in unescape(answer.text) and "passage 499" in unescape(answer.text)
+
+
+async def test_a_secret_does_not_survive_the_end_of_the_session(live: Live, pair: Pair) -> None:
+    form = {"to": "p2", "label": "Host", "secret": SECRET}
+    async with httpx.AsyncClient(base_url=live.url, headers={"accept": "text/html"}) as nobody:
+        answer = await nobody.post(f"/rooms/{pair.room}/compose/handover", data=form)
+    assert "Host" in answer.text and SECRET not in unescape(answer.text)
