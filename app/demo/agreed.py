@@ -139,8 +139,8 @@ REPORT = (
 SIGNS = Offer(
     title="Harbour signs in three languages",
     description="Forty signs of the harbour are in Portuguese only. **Wanted**: English and French, short enough to be "
-    "read from a moving boat.\n\n- a list of all signs with photographs exists\n- the words of the pilots' handbook are "
-    "to be used\n- one round of corrections with the harbour office",
+    "read from a moving boat.\n\n- a list of all signs with photographs exists\n- the words of the pilots' handbook "
+    "are to be used\n- one round of corrections with the harbour office",
     pay=Pay.FIXED, currency="EUR", low_minor=60000, high_minor=60000, weekly_hours=None, start_on=None,
     time_zone="Europe/Lisbon", skills=("English", "French", "signage"), work_view=False,
     visible_to=Visibility.EVERYBODY,
