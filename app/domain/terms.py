@@ -69,12 +69,14 @@ class TermsInForce(Struct, frozen=True):
 
 
 class _Weekly(Struct, frozen=True):
-    """From when a time zone and a weekly limit hold; `monday` names the week of that instant in the zone before."""
+    """From when a time zone and a weekly limit hold. `monday` names the week of that instant in the zone before, and
+    `week_from_at` is where that week began; with `starts_week` it begins at that instant."""
 
     from_at: int
     monday: date
     time_zone: str
     limit: int | None
+    week_from_at: int
     starts_week: bool
 
 
@@ -114,16 +116,16 @@ def next_week_at(versions: Sequence[Terms], moment: int) -> int:
 
 def _weeklies(versions: Sequence[Terms]) -> list[_Weekly]:
     """Return from when which zone and limit hold: the beginning of time, the first terms, then Mondays."""
-    listed = [_Weekly(0, date.min, DEFAULT_ZONE, None, False)]
+    listed = [_Weekly(0, date.min, DEFAULT_ZONE, None, 0, False)]
     for number, version in enumerate(versions):
         week = _week(_weekly_at(listed, version.accepted_at), version.accepted_at)
         zone, limit = version.what.time_zone, version.what.weekly_limit_hours
         if number == 0:
-            listed.append(_Weekly(version.accepted_at, week.monday, zone, limit, False))
+            listed.append(_Weekly(version.accepted_at, week.monday, zone, limit, week.from_at, False))
             continue
         if listed[-1].from_at == week.to_at:
             listed.pop()  # two changes in one week: the later counts
-        listed.append(_Weekly(week.to_at, week.monday + timedelta(days=7), zone, limit, True))
+        listed.append(_Weekly(week.to_at, week.monday + timedelta(days=7), zone, limit, week.to_at, True))
     return listed
 
 
@@ -135,8 +137,9 @@ def _week(weekly: _Weekly, moment: int) -> Week:
     zone = ZoneInfo(weekly.time_zone)
     day = local_day(moment, zone)
     monday = max(day - timedelta(days=day.weekday()), weekly.monday)
-    starts_here = weekly.starts_week and monday == weekly.monday
-    from_at = weekly.from_at if starts_here else day_bounds(monday, zone)[0]
+    from_at = day_bounds(monday, zone)[0]
+    if monday == weekly.monday and (weekly.starts_week or weekly.from_at < from_at):
+        from_at = weekly.week_from_at
     return Week(monday, weekly.time_zone, from_at, day_bounds(monday + timedelta(days=7), zone)[0])
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.domain.errors import InvalidBody
@@ -93,6 +93,8 @@ def test_zone_and_limit_are_the_same_during_a_whole_week(listed: list[tuple[int,
 
 
 @given(changes, moments)
+@example([(1_849_219_200_000, "America/New_York", 1)], 1_849_219_200_000)  # Monday in UTC, Sunday in New York
+@example([(1_849_219_200_000, "America/New_York", 1)], 1_849_240_000_000)
 def test_weeks_begin_on_monday_and_leave_no_gap(listed: list[tuple[int, str, int]], moment: int) -> None:
     versions = versions_of(listed)
     week = week_at(versions, moment)
