@@ -71,6 +71,7 @@ async def queue_mail(
     footer: str = "",
     unsubscribe: str | None = None,
     lasts_ms: int = GIVE_UP_MS,
+    wait_ms: int = 0,
 ) -> str:
     """Queue a mail in a transaction; return its id. Call `hint` after the commit to have it sent at once.
 
@@ -78,14 +79,15 @@ async def queue_mail(
 
     `text` is plain, its paragraphs parted by empty lines. Without `html` both forms are made from it when the mail is
     sent, with `button` (label and address), `footer` and a link to `unsubscribe` (an address that takes a POST, RFC
-    8058). With `html` the two are sent as they are. After `lasts_ms` it is no longer worth sending.
+    8058). With `html` the two are sent as they are. It goes out after `wait_ms`; after `lasts_ms`
+    more it is no longer worth sending.
 
     Raises:
         Malformed: if `to` is no address.
     """
     if to.endswith(CLOSED_HOST):
         return ""
-    now = resources.clock.real_now()
+    now = resources.clock.real_now() + wait_ms
     row = MailRow(
         id=id_from_bytes(resources.random_bytes(16)),
         purpose=purpose,

@@ -27,7 +27,7 @@ from app.domain.jobs import (
     paid,
 )
 from app.domain.workrooms import RoomInfo, Side, checked_title
-from app.services import invitations, limits, workrooms
+from app.services import invitations, job_mails, limits, mail, workrooms
 from app.services.access import Actor, member_of, remember_room
 from app.services.jobs import visible_job
 from app.services.resources import Resources
@@ -105,9 +105,12 @@ async def send_proposal(resources: Resources, actor: Actor, job: str, typed: New
             sent_at=tx.now,
         )
         await rows.insert_proposal(tx.conn, row)
+        await job_mails.tell_proposed(tx, resources, present, row)
         return made
 
-    return await resources.database.writer.run(work)
+    sent = await resources.database.writer.run(work)
+    await mail.hint(resources)
+    return sent
 
 
 async def withdraw_proposal(resources: Resources, actor: Actor, proposal: str) -> str:
@@ -142,9 +145,12 @@ async def decline_proposal(resources: Resources, actor: Actor, proposal: str, no
         found, job = await _held_by_client(tx, actor, proposal)
         state = next_proposal_state(found.state, ProposalStep.DECLINE)
         await rows.update_proposal(tx.conn, proposal, state, answered_at=tx.now, note=word or None)
+        await job_mails.tell_declined(tx, resources, job, found, word)
         return job.id
 
-    return await resources.database.writer.run(work)
+    declined = await resources.database.writer.run(work)
+    await mail.hint(resources)
+    return declined
 
 
 async def open_messages(resources: Resources, actor: Actor, proposal: str) -> str:
@@ -177,11 +183,13 @@ async def open_messages(resources: Resources, actor: Actor, proposal: str) -> st
         )
         await rows.update_proposal(tx.conn, proposal, state, answered_at=tx.now, room=info.id)
         await job_rows.insert_opening(tx.conn, proposal, actor.account, info.id, tx.now)
+        await job_mails.tell_opened(tx, resources, job, found, info)
         return info.id, info
 
     room, opened = await resources.database.writer.run(work)
     if opened is not None:
         remember_room(resources, opened)
+        await mail.hint(resources)
     return room
 
 

@@ -192,6 +192,17 @@ async def select_offer(conn: AsyncConnection, job: str, version: int) -> tuple[O
     return None if found is None else (msgspec.json.decode(found.offer, type=Offer), found.at)
 
 
+async def select_mailed_at(conn: AsyncConnection, job: str) -> int | None:
+    """Return when the last mail about a job's proposals goes out, or went."""
+    found: int | None = await conn.scalar(select(jobs.c.mailed_at).where(jobs.c.id == job))
+    return found
+
+
+async def update_mailed_at(conn: AsyncConnection, job: str, at: int) -> None:
+    """Note when a mail about a job's proposals goes out."""
+    await conn.execute(update(jobs).where(jobs.c.id == job).values(mailed_at=at))
+
+
 async def lock_account(conn: AsyncConnection, account: str) -> None:
     """Hold an account until the commit, so that what it makes in a day is counted one after another."""
     await conn.execute(select(accounts.c.id).where(accounts.c.id == account).with_for_update(key_share=True))

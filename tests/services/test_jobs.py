@@ -376,7 +376,7 @@ async def test_a_block_parts_two_in_both_directions_and_tells_neither(town: Town
         assert str(refusal.value) == NotFound.sentence
     invited = await job_invitations.invite_to_job(town.resources, town.dana, job, town.ana.email)  # looks sent
     async with town.resources.database.read() as conn:
-        assert (await conn.execute(select(mails))).all() == []
+        assert (await conn.execute(select(mails).where(mails.c.to == town.ana.email))).all() == []
     with pytest.raises(LinkSpent):
         await job_invitations.take_job_invitation(town.resources, town.ana, invited.link.rpartition("/")[2])
     assert not await town.sees(town.ana, job)

@@ -35,6 +35,7 @@ jobs = Table(
     instant("closed_at", nullable=True),
     instant("hidden_at", nullable=True),
     Column("hidden_reason", String(500), nullable=True),
+    instant("mailed_at", nullable=True),  # when the last mail about its proposals goes out, by the real clock
 )
 Index("ix_jobs_posted_at", jobs.c.posted_at)
 Index("ix_jobs_client_posted_at", jobs.c.client, jobs.c.posted_at)
