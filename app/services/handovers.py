@@ -25,7 +25,7 @@ from app.domain.events import body_of
 from app.domain.matters import Matter
 from app.domain.record import Draft, Entry, base64url, base64url_bytes
 from app.domain.workrooms import Member
-from app.services import matters
+from app.services import matters, notices
 from app.services.access import Actor, member_of
 from app.services.effects import Writing
 from app.services.resources import Resources
@@ -175,6 +175,7 @@ async def receive(resources: Resources, actor: Actor, room: str, seq: int) -> st
         await tx.flush()
         await matters.answer(tx, answered, received)
         await tx.erase(room, seq, received.seq)
+        await notices.settle(tx, resources, room, seq)
         return secret
 
     secret = await resources.database.writer.run(work, rooms=(room,))

@@ -111,6 +111,13 @@ async def settle(tx: Tx, resources: Resources, room: str, seq: int) -> None:
     await publish_counts(tx, touched)
 
 
+async def settle_room(tx: Tx, resources: Resources, room: str) -> None:
+    """Let nobody be told any more that something waits in a room: it was closed."""
+    reasons = (Reason.WAITING, Reason.DUE_SOON)
+    touched = await rows.update_settled(tx.conn, room, None, reasons, resources.clock.real_now())
+    await publish_counts(tx, touched)
+
+
 async def seen(tx: Tx, resources: Resources, account: str, room: str, upto: int) -> None:
     """Mark as read what an account was told about entries that it has seen now."""
     if await rows.update_seen(tx.conn, account, room, upto, resources.clock.real_now()):

@@ -15,6 +15,7 @@ from app.domain.events import body_of, check_characters
 from app.domain.matters import MatterState
 from app.domain.record import Draft, Entry
 from app.domain.workrooms import SYSTEM, RoomState, Side
+from app.services import notices
 from app.services.access import Actor, member_of, read_room_info
 from app.services.resources import Resources
 from app.services.sessions import CLOSED, end_session, publish_state
@@ -62,6 +63,7 @@ async def close_room(resources: Resources, actor: Actor, room: str, reason: str 
         ]
         await matter_rows.update_lapsed(tx.conn, room, entry.seq, entry.at)
         tx.publish_with(entry, matters=lapsed)
+        await notices.settle_room(tx, resources, room)
         tx.close_record(room)
         await change_room(tx, structs.replace(info, state=RoomState.CLOSED, closed_at=entry.at))
         return entry

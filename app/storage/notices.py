@@ -120,15 +120,17 @@ async def update_seen(conn: AsyncConnection, account: str, room: str, upto: int,
 
 
 async def update_settled(
-    conn: AsyncConnection, room: str, seq: int, reasons: Collection[Reason], now: int, key: int | None = None
+    conn: AsyncConnection, room: str, seq: int | None, reasons: Collection[Reason], now: int, key: int | None = None
 ) -> list[str]:
-    """Mark as read, for everybody, what was told about an entry for these reasons; return the accounts."""
+    """Mark as read, for everybody, what was told about an entry (None: about any of the room) for these reasons;
+    return the accounts."""
     told = [
         notices.c.room == room,
-        notices.c.seq == seq,
         notices.c.reason.in_([reason.value for reason in reasons]),
         notices.c.read_at.is_(None),
     ]
+    if seq is not None:
+        told.append(notices.c.seq == seq)
     if key is not None:
         told.append(notices.c.key == key)
     found = sorted(set((await conn.execute(select(notices.c.account).where(*told))).scalars()))

@@ -94,9 +94,20 @@ def buttons(matter: Matter, room: RoomInfo) -> list[AnswerButton]:
 
 def state_html(matter: Matter, room: RoomInfo) -> str:
     """Return the line below an entry that needs an answer."""
-    answered_by = matter.answered_by or ""
-    how = ": nobody answered in time" if answered_by == SYSTEM else f" by {first_name(room, answered_by)}"
+    word, how = _outcome(matter, room)
     return macro("entries/_state.html", "state")(
-        room, matter, WORDS[matter.state], who_must_act(matter, room), SILENCE[matter.kind].means,
-        buttons(matter, room), how if answered_by else "", ICONS[matter.state],
+        room, matter, word, who_must_act(matter, room), SILENCE[matter.kind].means, buttons(matter, room), how,
+        ICONS[matter.state],
     )  # fmt: skip
+
+
+def _outcome(matter: Matter, room: RoomInfo) -> tuple[str, str]:
+    """Return how a matter came out, and by whom or why."""
+    word, by = WORDS[matter.state], matter.answered_by
+    if matter.state is MatterState.EXPIRED:
+        return word, ": nobody looked at it" if matter.kind == "handover" else ": the workroom was closed"
+    if matter.state is MatterState.WITHDRAWN and by in room.members and room.members[by].side.value != matter.side:
+        return "Gave way", " to what was accepted"
+    if by is None:
+        return word, ""
+    return word, ": nobody answered in time" if by == SYSTEM else f" by {first_name(room, by)}"
