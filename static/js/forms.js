@@ -32,6 +32,11 @@ async function part(html) {
   return form;
 }
 
+function over(form) { // the session is; the form stays as it is
+  const link = Object.assign(document.createElement("a"), {href: "/sign-in", target: "_blank", textContent: "Sign in in another tab"});
+  say(form, "Your session is over. ", link, ", then send this again. Nothing that you typed is lost.");
+}
+
 export async function open(href) {
   for (const menu of document.querySelectorAll(".menu[open]")) menu.open = false;
   const url = new URL(href), key = keyOf(url.pathname.split("/").pop(), url.searchParams.get("ref")), kept = read(key);
@@ -104,6 +109,7 @@ function replace(old, form, submitter) {
 function done(form, told) {
   write(formKey(form));
   if (!panel || !document.getElementById("live")) return location.assign(`/rooms/${room}#e-${room}-${told.seq}`);
+  if (document.documentElement.dataset.live === "dead") return location.reload(); // signed in again: the page goes on
   give_back();
   shut();
 }
@@ -116,10 +122,7 @@ async function send(form, submitter) {
   const answer = await fetch(form.action, {method: "POST", body: data, headers: PART}).catch(() => null);
   const back = () => { if (told.files) files.restore(told.files) };
   if (answer?.status === 201) return done(form, await answer.json());
-  if (answer?.status === 401) {
-    const link = Object.assign(document.createElement("a"), {href: "/sign-in", target: "_blank", textContent: "Sign in in another tab"});
-    return back(), say(form, "Your session is over. ", link, ", then send this again. Nothing that you typed is lost.");
-  }
+  if (answer?.status === 401) return back(), over(form);
   if (!answer) return back(), say(form, "Not sent: there is no connection. It is all kept here; send it again when you are back.");
   const next = answer.headers.get("content-type")?.startsWith("text/html") ? await part(await answer.text()) : null;
   if (!next) return back(), say(form, "This could not be sent. It is all kept here; try again in a moment.");
@@ -137,6 +140,7 @@ document.addEventListener("submit", async e => {
   say(form);
   await send(form, e.submitter).finally(() => { busy = false; form.classList.remove("busy") });
 });
+document.addEventListener("live:over", e => { if (shown()) { e.preventDefault(); over(shown()) } });
 document.addEventListener("input", e => {
   const form = e.target.form;
   if (form?.id === "compose" && "draft" in form.dataset) write(formKey(form), words(form));

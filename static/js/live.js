@@ -1,6 +1,7 @@
 // Live: what hx-ws lacks: hello with the seqs one has, no entry twice, a watch on the heartbeat, sign-in on 4401,
 // a fresh load on reset, a new connection after the back-forward cache.
-// Others listen on `document`: "live:joined", "live:ok", "live:error", "live:entry" and "live:state".
+// Others listen on `document`: "live:joined", "live:ok", "live:error", "live:entry", "live:state",
+// and "live:over" when the session is: who still holds what was typed prevents the way to sign in.
 const el = document.getElementById("live"), root = document.documentElement;
 const SILENCE = 60000, PROTOCOL = 1; // the server sends a heartbeat every 25 s
 const seqs = new Map();
@@ -64,7 +65,7 @@ if (el) {
     const code = e.detail.code;
     if (state === "paused") return;
     clearTimeout(timer);
-    if (code === 4401) return location.assign("/sign-in?next=" + encodeURIComponent(location.pathname + location.search));
+    if (code === 4401 && document.dispatchEvent(new Event("live:over", {cancelable: true}))) return location.assign("/sign-in?next=" + encodeURIComponent(location.pathname + location.search));
     set(code >= 4400 ? "dead" : "off");
   });
   addEventListener("pageshow", e => { if (e.persisted) revive() });
