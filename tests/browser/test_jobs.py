@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Page, expect
 
-from app.domain.blocks import Subject
-from app.services import blocks, jobs, proposals, workrooms
+from app.domain.blocks import ReportStep, Subject
+from app.services import accounts, blocks, jobs, proposals, second_factor, workrooms
+from app.services.access import Actor
+from app.services.accounts import SESSION_COOKIE, Client
 from app.services.proposals import NewProposal
 from tests.browser.conftest import OpenPage
 from tests.browser.test_access import AXE, RUN
 from tests.builders import Pair
 from tests.live import Live
 from tests.services.test_jobs import FORM
+from tests.services.test_second_factor import code_at
 
 pytestmark = pytest.mark.browser
 
@@ -60,26 +64,71 @@ async def test_a_job_goes_from_posting_to_its_workroom(
     await expect(freelancer).to_have_url(re.compile(opened[0].info.id))
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390, 320])
-async def test_no_page_of_jobs_has_a_finding(
-    open_page: OpenPage, pair: Pair, live: Live, scheme: str, width: int
-) -> None:
+LOOKS = (
+    ("light", 1280, RUN),
+    ("dark", 390, RUN.replace("{rules", "{runOnly: ['color-contrast', 'target-size'], rules")),
+)
+
+
+async def _look(page: Page, path: str) -> None:
+    """Check a page in both themes and layouts, loading it once: no finding of axe, and nothing wider than the screen.
+
+    What the second theme and layout can change is contrast and the size of targets; the markup is the same.
+    """
+    answer = await page.goto(path)
+    assert answer is not None and answer.status == 200, path
+    await page.evaluate(AXE)
+    for scheme, width, run in LOOKS:
+        await page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+        await page.set_viewport_size({"width": width, "height": 800})
+        assert await page.evaluate(run) == [], (path, scheme, width)
+        assert await page.evaluate("document.documentElement.scrollWidth") <= width, (path, width)
+    await page.set_viewport_size({"width": 320, "height": 800})
+    assert await page.evaluate("document.documentElement.scrollWidth") <= 320, path
+
+
+async def _with_factor(live: Live, operator: Actor) -> str:
+    """Give an operator a second factor, without which no other page opens; return a session."""
+    signed = await accounts.sign_in(live.resources, operator.email, "correct horse", Client("127.0.0.1"))
+    await second_factor.begin(live.resources, operator)
+    set_up = (await second_factor.factor_of(live.resources, operator)).set_up
+    assert set_up is not None
+    code = code_at(set_up.secret, live.resources.clock.real_now())
+    await second_factor.confirm(live.resources, signed.credential, code)
+    return signed.token
+
+
+async def test_no_page_of_jobs_has_a_finding(open_page: OpenPage, pair: Pair, live: Live) -> None:
     resources = live.resources
     job = await jobs.post_job(resources, pair.client, jobs.offer_of(resources, FORM))
     typed = NewProposal(text="One\n\n- two", amount="48", soon="week", version=1)
     await proposals.send_proposal(resources, pair.freelancer, job, typed)
     await jobs.edit_job(resources, pair.client, job, 1, jobs.offer_of(resources, {**FORM, "low": "41"}))
-    await blocks.report(resources, pair.freelancer, Subject.JOB, job, "spam", "")
-    looks = {"color_scheme": scheme, "viewport": {"width": width, "height": 800}, "reduced_motion": "reduce"}
-    for actor, paths in (
-        (pair.client, ["/", "/jobs?view=proposed", "/jobs/new", "/start", f"/jobs/{job}", f"/jobs/{job}/proposals"]),
-        (pair.freelancer, ["/jobs", f"/jobs/{job}", f"/jobs/{job}?version=1", f"/report/job/{job}", "/reports"]),
-    ):
-        person = await open_page(actor, "/about", **looks)
+    for reason in ("spam", "other"):
+        other = await jobs.post_job(resources, pair.client, jobs.offer_of(resources, FORM))
+        sent = await blocks.report(resources, pair.freelancer, Subject.JOB, other, reason, "Look at *it*")
+    await blocks.answer_report(resources, None, sent, ReportStep.HIDE, "It was advertising.")
+    olga = await accounts.create_account(resources, "olga.b@example.org", "Olga Brandt", "correct horse", operator=True)
+    factor = {"name": SESSION_COOKIE, "value": await _with_factor(live, olga), "url": live.url}
+
+    async def walk(actor: Actor | None, *paths: str) -> None:
+        page = (await open_page(actor, "/about", reduced_motion="reduce")).page
+        if actor is None:
+            await page.context.add_cookies([factor])  # type: ignore[list-item]
         for path in paths:
-            answer = await person.page.goto(path)
-            assert answer is not None and answer.status == 200, path
-            await person.page.evaluate(AXE)
-            assert await person.page.evaluate(RUN) == [], path
-            assert await person.page.evaluate("document.documentElement.scrollWidth") <= width, path
+            await _look(page, path)
+
+    own, report = f"/jobs/{job}", f"/report/account/{pair.client.account}"
+    await asyncio.gather(
+        walk(pair.client, "/", own, f"{own}/proposals", "/jobs?view=proposed", "/jobs/new", "/start"),
+        walk(pair.freelancer, "/jobs", own, f"{own}?version=1", f"/report/job/{job}", report, "/reports"),
+        walk(None, "/operator/reports", "/operator/reports?all"),
+    )
+
+
+async def test_the_name_of_a_member_leads_to_a_report(open_page: OpenPage, pair: Pair) -> None:
+    page = (await open_page(pair.client, f"/rooms/{pair.room}/members", javascript=False)).page
+    await expect(page.get_by_role("link", name="Report or block")).to_have_count(1)
+    await page.get_by_role("link", name="Report or block Ana Novak").click()
+    await expect(page).to_have_url(re.compile(f"/report/account/{pair.freelancer.account}$"))
+    await expect(page.get_by_role("main")).to_contain_text("Ana Novak")
