@@ -55,8 +55,9 @@ class Story:
         self.began = clock.now
         self.shift = Shift(resources, pair.freelancer, pair.room, clock)
 
-    async def chapters(self) -> AsyncIterator[str]:
-        """Tell a chapter at each turn; yields what it was about."""
+    async def chapters(self, *, ends: bool = True) -> AsyncIterator[str]:
+        """Tell a chapter at each turn; yields what it was about. The last one, if it `ends`, closes the workroom."""
+        last = (self._it_ends,) if ends else ()
         for chapter in (
             self._people_talk,
             self._work_begins,
@@ -72,7 +73,7 @@ class Story:
             self._the_operator_accepts_a_loss,
             self._days_later,
             self._nobody_answers,
-            self._it_ends,
+            *last,
         ):
             await chapter()
             yield chapter.__name__.replace("_", " ").strip()

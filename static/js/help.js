@@ -1,6 +1,6 @@
 // Help: the list of keys, and the switch that turns them off.
 const OFF = "keys-off";
-const KEYS = [["j k", "next, previous entry"], ["n", "first unread"], ["c", "write"], ["/", "write something else"], ["f", "find"], ["g r", "workroom"], ["g w", "Work View"], ["g h", "home"], ["[ ]", "day before, day after"], ["← →", "frame before, frame after"], ["?", "this help"]];
+const KEYS = [["j k", "next, previous entry"], ["n", "first unread"], ["c", "write"], ["m", "what else to write; also / in an empty text"], ["/", "find"], ["g r", "workroom"], ["g w", "Work View"], ["g h", "home"], ["[ ]", "day before, day after"], ["← →", "frame before, frame after"], ["?", "this help"]];
 const off = () => { try { return localStorage.getItem(OFF) } catch { return null } };
 
 export function show() {

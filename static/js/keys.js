@@ -1,7 +1,7 @@
 // Keys: what they do is loaded with the first one that is pressed (shortcuts.js). None acts while one types, and they can
 // be switched off in the help itself.
 const off = () => { try { return localStorage.getItem("keys-off") } catch { return null } };
-const WAY = /^(?:[jkcfnhrwg?/[\]]|Page(?:Up|Down)|Home|End)$/, load = () => import("./shortcuts.js");
+const WAY = /^(?:[jkcmnhrwg?/[\]]|Page(?:Up|Down)|Home|End)$/, load = () => import("./shortcuts.js");
 
 document.addEventListener("keydown", e => {
   const t = e.target, key = e.key, menu = t.closest?.(".menu[open]");

@@ -1,4 +1,4 @@
-// Shortcuts: j k next and previous entry, n the first unread, c write, / more to write (or find), g w and g r and g h go,
+// Shortcuts: j k next and previous entry, n the first unread, c write, m more to write, / find, g w and g r and g h go,
 // [ ] day, ? help. The page's own keys scroll the timeline, which scrolls in a part of it.
 const room = document.body.dataset.room;
 let before = "", at = 0;
@@ -25,8 +25,8 @@ export function more() { // the menu of what else can be written
 
 const go = {r: () => room && location.assign("/rooms/" + room), w: () => room && location.assign(`/rooms/${room}/work-view`), h: () => location.assign("/")};
 const act = {
-  j: () => step(1), k: () => step(-1), c: () => document.getElementById("text")?.focus(), "/": () => more() || document.querySelector(".find")?.focus(),
-  f: () => document.querySelector(".find")?.focus(), n: () => document.querySelector(".day.new")?.scrollIntoView({block: "start"}),
+  j: () => step(1), k: () => step(-1), c: () => document.getElementById("text")?.focus(), "/": () => document.querySelector(".find")?.focus(), m: more,
+  n: () => document.querySelector(".day.new")?.scrollIntoView({block: "start"}),
   "[": () => document.querySelector("[data-prev]")?.click(), "]": () => document.querySelector("[data-next]")?.click(), "?": help,
 };
 const pages = {PageDown: .9, PageUp: -.9, End: 1e6, Home: -1e6};
