@@ -12,7 +12,8 @@ document.addEventListener("keydown", e => {
     return;
   }
   if (!WAY.test(key) || off() && key.length < 2 && key !== "?") return;
-  if (key === "/") e.preventDefault();
+  const field = document.querySelector({c: "#text", "/": ".find"}[key]); // at once: what is typed next belongs there
+  if (field) { e.preventDefault(); return field.focus() }
   load().then(keys => keys.press(key, t));
 });
 for (const b of document.querySelectorAll("[data-keys]")) { b.hidden = false; b.addEventListener("click", () => load().then(keys => keys.help())) }

@@ -1,5 +1,5 @@
-// Shortcuts: j k next and previous entry, n the first unread, c write, m more to write, / find, g w and g r and g h go,
-// [ ] day, ? help. The page's own keys scroll the timeline, which scrolls in a part of it.
+// Shortcuts: j k next and previous entry, n the first unread, m more to write, g w and g r and g h go, [ ] day, ? help;
+// c and / (write, find) are in keys.js. The page's own keys scroll the timeline, which scrolls in a part of it.
 const room = document.body.dataset.room;
 let before = "", at = 0;
 
@@ -25,7 +25,7 @@ export function more() { // the menu of what else can be written
 
 const go = {r: () => room && location.assign("/rooms/" + room), w: () => room && location.assign(`/rooms/${room}/work-view`), h: () => location.assign("/")};
 const act = {
-  j: () => step(1), k: () => step(-1), c: () => document.getElementById("text")?.focus(), "/": () => document.querySelector(".find")?.focus(), m: more,
+  j: () => step(1), k: () => step(-1), m: more,
   n: () => document.querySelector(".day.new")?.scrollIntoView({block: "start"}),
   "[": () => document.querySelector("[data-prev]")?.click(), "]": () => document.querySelector("[data-next]")?.click(), "?": help,
 };
