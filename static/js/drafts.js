@@ -2,9 +2,8 @@
 // fields), comes back when it is opened again as it was before, and is dropped once it was sent. Further words of the
 // attribute are drafts of forms before it, which live until this one was sent. A form is sent only over a connection
 // that is there. The composer's own forms are kept by forms.js.
-const NEVER = /password|present|secret|code|token/i, SENT = "draft-sent", WAIT_MS = 8000;
-const read = (store, key) => { try { return JSON.parse(store.getItem(key)) } catch { return null } };
-const write = (store, key, value) => { try { value == null ? store.removeItem(key) : store.setItem(key, JSON.stringify(value)) } catch {} };
+import {read, write} from "./kept.js";
+const NEVER = /password|present|secret|code|token/i, SENT = "draft-sent", TAB = "sessionStorage", WAIT_MS = 8000;
 const forms = [...document.querySelectorAll("form[data-draft]:not(#compose)")];
 const keysOf = form => form.dataset.draft.split(" ").map(word => "kept-" + word);
 const pathOf = address => { try { return new URL(address, location.href).pathname } catch { return "" } };
@@ -17,17 +16,17 @@ const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
 
 // What became of a form that was sent: this page is its answer, or the page after it was.
 function settle() {
-  const sent = read(sessionStorage, SENT), [visit] = performance.getEntriesByType("navigation");
+  const sent = read(SENT, TAB), [visit] = performance.getEntriesByType("navigation");
   if (!sent || visit?.type === "reload") return;
   const again = forms.some(form => keysOf(form).some(key => sent.keys.includes(key)));
   const open = [...document.forms].some(form => form.method === "post" && pathOf(form.action) === sent.path);
   const refused = visit?.responseStatus >= 400 || !document.querySelector("form[action='/sign-out']") || !visit?.redirectCount && (again || open);
-  if (visit?.type === "back_forward") return write(sessionStorage, SENT);
+  if (visit?.type === "back_forward") return write(SENT, null, TAB);
   if (pathOf(document.referrer) === sent.from && document.referrer) {
-    if (refused) return write(sessionStorage, SENT, again ? null : {...sent, from: location.pathname, waits: true});
+    if (refused) return write(SENT, again ? null : {...sent, from: location.pathname, waits: true}, TAB);
   } else if (sent.waits) return;
-  for (const key of sent.keys) write(localStorage, key);
-  write(sessionStorage, SENT);
+  for (const key of sent.keys) write(key);
+  write(SENT, null, TAB);
 }
 
 function put(form, values) {
@@ -42,10 +41,10 @@ function button(label, act) {
 }
 
 function restore(form) {
-  const [key] = keysOf(form), kept = read(localStorage, key), before = given(form);
+  const [key] = keysOf(form), kept = read(key), before = given(form);
   if (!kept || !before.length || kept.fields.length !== before.length || same(kept.fields, typed(form)) || form.querySelector("[aria-invalid=true], .problem:not([hidden])")) return;
   const note = document.createElement("p"), discard = button("Discard it", () => {
-    write(localStorage, key);
+    write(key);
     put(form, before);
     note.remove();
     fields(form)[0]?.focus();
@@ -63,8 +62,8 @@ function restore(form) {
 }
 
 function keep(form) {
-  const [key] = keysOf(form), now = typed(form), before = read(localStorage, key)?.given ?? given(form);
-  if (now.length) write(localStorage, key, same(now, before) ? null : {given: before, fields: now});
+  const [key] = keysOf(form), now = typed(form), before = read(key)?.given ?? given(form);
+  if (now.length) write(key, same(now, before) ? null : {given: before, fields: now});
 }
 
 function say(form, button, sentence) {
@@ -84,7 +83,7 @@ async function send(form, button) {
   say(form, button, "");
   if (!await fetch("/healthz", {cache: "no-store", signal: AbortSignal.timeout(WAIT_MS)}).catch(() => null))
     return say(form, button, "Not sent: there is no connection. What you typed is kept here; send it again when you are back.");
-  write(sessionStorage, SENT, {keys: keysOf(form), path, from: location.pathname});
+  write(SENT, {keys: keysOf(form), path, from: location.pathname}, TAB);
   form.dataset.goes = "";
   form.requestSubmit(button);
   delete form.dataset.goes;

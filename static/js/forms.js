@@ -1,10 +1,9 @@
 // Forms: the composer's forms in the panel above the text, or on a page of their own. What is typed is kept in this
 // browser until it was sent (never a secret); what is refused comes back beside its field, and nothing is lost when the
 // session or the connection is.
+import {read, write} from "./kept.js";
 const body = document.body, room = body.dataset.room, panel = document.getElementById("panel"), composer = document.getElementById("composer");
 const PART = {"HX-Request": "true", Accept: "text/html"};
-const read = key => { try { return JSON.parse(localStorage.getItem(key)) } catch { return null } };
-const write = (key, value) => { try { value ? localStorage.setItem(key, JSON.stringify(value)) : localStorage.removeItem(key) } catch {} };
 const keyOf = (kind, ref) => `form-${room}-${kind}${ref ? "-" + ref : ""}`;
 const formKey = form => keyOf(form.dataset.kind, form.elements.ref?.value);
 let busy = false, files; // the module that sends files, once there are some
