@@ -333,7 +333,9 @@ async def _said_meanwhile(looking: Looking, entry: Entry, segment: int) -> list[
         limit=2 * FRAME_CHAT_AMONG,
     )
     said = [
-        e for e in found.entries if e.kind in WRITTEN_BY_PEOPLE and segment_of(e.at) == segment and not _is_note(e, entry)
+        e
+        for e in found.entries
+        if e.kind in WRITTEN_BY_PEOPLE and segment_of(e.at) == segment and not _is_note(e, entry)
     ]
     return await _said_rows(looking, said)
 
