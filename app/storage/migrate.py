@@ -12,8 +12,8 @@ from alembic.config import Config
 from sqlalchemy import create_engine, make_url
 
 
-def migrate(url: str) -> None:
-    """Bring the database at `url` to the newest revision; a database that has it is left as it is."""
+def migrate(url: str, revision: str = "head") -> None:
+    """Bring the database at `url` to a revision, the newest as a rule; one that has it is left as it is."""
     target = make_url(url)
     driver = "sqlite" if target.get_backend_name() == "sqlite" else "postgresql+psycopg"
     engine = create_engine(target.set(drivername=driver))
@@ -22,6 +22,6 @@ def migrate(url: str) -> None:
     try:
         with engine.begin() as connection:
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            command.upgrade(config, revision)
     finally:
         engine.dispose()
