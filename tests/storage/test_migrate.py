@@ -53,7 +53,8 @@ async def test_a_database_of_the_first_version_keeps_its_people_and_rooms(empty_
     with engine.begin() as connection:
         for statement in (
             "INSERT INTO accounts (id, email, name, operator, created_at) VALUES ('a', 'a@example.org', 'A', false, 1)",
-            "INSERT INTO rooms (id, title, time_zone, work_view, demo, opened_at) VALUES ('r', 'T', 'UTC', true, false, 1)",
+            "INSERT INTO rooms (id, title, time_zone, work_view, demo, opened_at) "
+            "VALUES ('r', 'T', 'UTC', true, false, 1)",
             "INSERT INTO members (room, account, by, side, name, seen_seq, joined_at) "
             "VALUES ('r', 'a', 'p1', 'client', 'A', -1, 1)",
             "INSERT INTO room_heads (room, size, root, peaks, at) VALUES ('r', 0, '', '', 0)",
