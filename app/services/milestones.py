@@ -121,6 +121,11 @@ async def _check_proposal(writing: Writing, body: Body, place: str) -> TermsProp
             "Milestones belong to a fixed price. Propose terms with a fixed price first.", field=f"{place}member"
         )
     present = versions[-1].what
+    if body.get("currency", present.currency) != present.currency:
+        raise InvalidBody(
+            f"The terms are in {present.currency}. Name the amount in it, or propose other terms.",
+            field=f"{place}currency",
+        )
     standing = {m.key: m for m in await rows.select_milestones(conn, room, body["member"])}
     known = standing.get(body["key"])
     if known is None:

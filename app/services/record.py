@@ -20,7 +20,7 @@ from app.services.access import Actor, member_of
 from app.services.checkpoints import covering_checkpoint
 from app.services.matters import states_of
 from app.services.resources import Resources
-from app.services.writing import append, submit
+from app.services.writing import append, is_words, submit
 from app.storage import record as rows
 from app.storage.frames import select_frame_states
 from app.storage.writer import Tx
@@ -28,8 +28,8 @@ from app.storage.writer import Tx
 PAGE_ENTRIES_MAX = 1000
 
 __all__ = [
-    "EntriesPage", "Later", "append", "consistency", "disclosure", "entry", "last_words", "later", "mark_seen",
-    "notes", "page", "receipt", "submit",
+    "EntriesPage", "Later", "append", "consistency", "disclosure", "entry", "is_words", "last_words", "later",
+    "mark_seen", "notes", "page", "receipt", "submit",
 ]  # fmt: skip
 
 

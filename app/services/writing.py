@@ -104,7 +104,7 @@ def submit(
     resources.says.take(member.account, resources.clock.real_now())
     if kind == "comment":  # it changes cells
         return asyncio.ensure_future(append_comment(resources, draft))
-    if _is_words(draft):
+    if is_words(kind, body, ref):
         return resources.database.writer.submit(draft)
     return asyncio.ensure_future(_append(resources, member, draft))
 
@@ -129,14 +129,18 @@ async def append(
     return await asyncio.shield(submit(resources, member, kind, body, ref, cid))
 
 
-def _is_words(draft: Draft) -> bool:
-    """Whether an entry does nothing but say something: no reference, no file, nobody called by name."""
+def is_words(kind: str, body: Any, ref: int | None) -> bool:
+    """Whether an entry, whose body may not be checked yet, does nothing but say something: no answer, no reference, no
+    effect, no file, nobody called by name. Such a one is committed in the order in which it is submitted; a caller
+    who keeps an order waits for any other before it submits the next."""
     return (
-        draft.ref is None
-        and draft.kind not in TRANSITIONS
-        and draft.kind not in EFFECTS
-        and not draft.body.get("files")
-        and "@" not in draft.body.get("text", "")
+        ref is None
+        and kind not in TRANSITIONS
+        and kind not in EFFECTS
+        and kind != "comment"
+        and isinstance(body, dict)
+        and not body.get("files")
+        and "@" not in str(body.get("text", ""))
     )
 
 

@@ -62,6 +62,15 @@ async def test_the_same_cid_again_is_answered_again_and_written_once(live: Live,
         assert (await dana.until("ok"))["seq"] == 6
 
 
+async def test_what_one_connection_says_stands_in_the_order_in_which_it_was_said(live: Live, pair: Pair) -> None:
+    texts = ["First", "@Ana Novak, look", "Third", "@ana again", "Fifth", "Sixth"]
+    async with live.viewer(pair.client, rooms={pair.room: 4}) as dana:
+        for number, text in enumerate(texts):
+            await dana.say(pair.room, text, f"cid-0000000{number}")
+        await dana.entries_up_to(pair.room, 4 + len(texts))
+        assert [entry["body"]["text"] for entry in dana.entries(pair.room)] == texts
+
+
 @pytest.mark.parametrize("away", [0, 1, 80, 250])
 async def test_who_was_away_gets_every_entry_once_in_order(live: Live, pair: Pair, away: int) -> None:
     async with live.viewer(pair.client, rooms={pair.room: 4}) as stays:
