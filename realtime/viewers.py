@@ -190,7 +190,7 @@ class ViewerSession:
 
     def _handle(self, message: Join | Leave | Say | Seen | Typing) -> None:
         match message:
-            case Say(ref=None) if not self.waiting and not self.running:
+            case Say() if not self.running and record.is_words(message.kind, message.body, message.ref):
                 self._say(message)
             case Join() | Say() | Seen():
                 self._wait(message)
