@@ -33,8 +33,8 @@ T = TypeVar("T")
 
 THREADS = 2  # a disk does not get faster by more, and chat's commits want it too
 READ_BYTES = 128 * 1024
-# Of all uploads together: a third of what a gigabit line brings. What comes faster waits in the kernel's buffers, because
-# the processor's time that it takes is the sockets' time.
+# Of all uploads together: a third of what a gigabit line brings. What comes faster waits in the kernel's buffers,
+# because the processor's time that it takes is the sockets' time.
 BYTES_PER_SECOND_MAX = 40 * 1024 * 1024
 AT_ONCE_BYTES = 2 * 1024 * 1024  # a small file waits for nothing
 SYNC_BYTES = 4 * 1024 * 1024  # what is written reaches the disk in such steps: one large flush would hold up commits
