@@ -222,7 +222,9 @@ document.addEventListener("composing", e => { // the body that is sent: the file
   keep();
 });
 
-input.addEventListener("change", () => { const chosen = [...input.files]; input.value = ""; take(chosen) });
+const chosen = () => { const files = [...input.files]; input.value = ""; take(files) };
+input.addEventListener("change", chosen);
+if (input.files.length) chosen(); // chosen while this was loading
 text.addEventListener("paste", e => {
   if (!e.clipboardData.files.length) return;
   if (!e.clipboardData.types.includes("text/plain")) e.preventDefault();
