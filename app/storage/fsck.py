@@ -13,7 +13,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from hashlib import file_digest
 from pathlib import Path
 from typing import Any, Protocol
@@ -75,7 +75,7 @@ class Report:
 
     @property
     def checks(self) -> tuple[Check, ...]:
-        return (self.database, self.entries, self.heads, self.checkpoints, self.erasures, self.frames, self.matters)
+        return tuple(getattr(self, each.name) for each in fields(self))
 
     @property
     def differences(self) -> list[str]:

@@ -146,7 +146,7 @@ async def differences(resources: Resources, settings: Settings, blobs: Blobs | N
     async with open_for_reading(url_of(settings)) as engine:
         report = await check(engine, blobs or resources.blobs, signer.verify, origin=signer.origin)
     assert report.files.looked_at == 2
-    return [line.rpartition(": ")[2] for line in report.files.differences]
+    return [line.rpartition(": ")[2] for line in report.differences]
 
 
 async def test_fsck_is_silent_about_whole_files(resources: Resources, settings: Settings, path: Path) -> None:
