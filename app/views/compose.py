@@ -115,12 +115,12 @@ _DELIVERY = Form(
         Field("holds_rights", "I hold the rights to what I deliver, but for the parts of others named above", "check",
               must=True),
     ),
-    note="The client has 14 days to accept it or to ask for changes; then it is accepted.",
+    note="The client accepts it or asks for changes. The entry says until when; then it is accepted.",
 )  # fmt: skip
 _REPORT = Form(
     "status_report", "list-checks", "Status report", "Done, next, blocked: once a week", "Send the report",
     (
-        Field("week_on", "Week that begins on Monday", "day"),
+        Field("week_on", "Week", "select", options="weeks"),
         Field("done", "Done", "area", rows=3, chars_max=NOTE),
         Field("next", "Next", "area", rows=3, chars_max=NOTE),
         Field("blocked", "Blocked", "area", required=False, rows=2, chars_max=NOTE),

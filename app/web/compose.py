@@ -26,7 +26,7 @@ from app.domain.money import DECIMALS, Money
 from app.domain.terms import Milestone
 from app.domain.timerange import local_day
 from app.domain.workrooms import Side
-from app.services import record, terms
+from app.services import record, status_reports, terms
 from app.services.terms import TermsOfRoom
 from app.views.compose import ANSWERING, FORMS, Form, parts_of, reason_against
 from app.views.compose_parts import (
@@ -46,7 +46,7 @@ from app.views.compose_parts import (
 from app.views.files import ref_of
 from app.views.money import money_text
 from app.views.names import first_name, name_of
-from app.views.rendering import page
+from app.views.rendering import days_text, page
 from app.views.sentences import sentence
 from app.web.errors import REFUSED, retry_headers, status_of
 from app.web.multipart import PostedForm
@@ -161,6 +161,11 @@ async def _around(looking: Looking, form: Form, member: str) -> Around:
         "milestones": named,
         "milestones_or_new": (("new", "A new milestone"), *named),
     }
+    if form.kind == "status_report":
+        weeks = [
+            week.monday for week in await status_reports.weeks_to_report(looking.resources, looking.actor, room.id)
+        ]
+        options["weeks"] = tuple((str(day), days_text(str(day), str(day + timedelta(days=6)))) for day in weeks)
     currency = versions[-1].what.currency if versions else FIRST_CURRENCY
     return Around(options, tuple((m.key, m.name) for m in listed), currency, tuple(keys))
 
@@ -173,12 +178,11 @@ async def _first_values(looking: Looking, form: Form, request: Request, around: 
     """Return what stands in a form before anybody typed."""
     room, parts = looking.room, parts_of(form)
     today = local_day(looking.resources.clock.record_now(), ZoneInfo(room.time_zone))
-    monday = (today - timedelta(days=today.weekday())).isoformat()
     typed = Typed({}, {})
     if form.kind == "terms.proposed":
         typed = await _terms_now(looking, request, around)
     given = {
-        "pay": "hourly", "what": "vacation", "week_on": monday, "from_on": today.isoformat(),
+        "pay": "hourly", "what": "vacation", "from_on": today.isoformat(),
         "time_zone": room.time_zone, "blur_max": "0", "currency": around.currency,
         "work_view": "on" if room.work_view else "", "ref": request.query_params.get("ref", ""),
     }  # fmt: skip
