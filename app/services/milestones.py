@@ -18,9 +18,7 @@ from app.domain.record import Body
 from app.domain.terms import Milestone, MilestoneState, Terms, next_key
 from app.domain.workrooms import Side
 from app.services import matters
-from app.services.access import Actor, member_of
 from app.services.effects import Writing
-from app.services.resources import Resources
 from app.services.terms import (
     add_version,
     answered,
@@ -32,17 +30,6 @@ from app.services.terms import (
 )  # fmt: skip
 from app.storage import record as entry_rows
 from app.storage import terms as rows
-
-
-async def milestones_of(resources: Resources, actor: Actor, room: str) -> list[Milestone]:
-    """Return the milestones of a room, by freelancer and in their order.
-
-    Raises:
-        NotFound: if the actor is no member.
-    """
-    await member_of(resources, actor, room)
-    async with resources.database.read() as conn:
-        return await rows.select_milestones(conn, room)
 
 
 async def on_proposed(writing: Writing) -> None:

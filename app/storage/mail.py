@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from sqlalchemy import and_, delete, func, insert, or_, select, update
+from sqlalchemy import and_, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.storage.tables import mails
@@ -64,12 +64,6 @@ async def select_mails_to(conn: AsyncConnection, to: str, limit: int) -> list[Ma
     """Return the newest mails to an address."""
     query = select(*_MAIL).where(mails.c.to == to).order_by(mails.c.created_at.desc(), mails.c.id).limit(limit)
     return [MailRow(*row) for row in await conn.execute(query)]
-
-
-async def count_mails_waiting(conn: AsyncConnection) -> int:
-    """Return how many mails wait to be sent."""
-    query = select(func.count()).where(mails.c.next_try_at.is_not(None))
-    return int((await conn.execute(query)).scalar_one())
 
 
 async def delete_mails_before(conn: AsyncConnection, sent_before: int) -> None:
