@@ -15,7 +15,7 @@ from app.domain.record import Entry
 from app.domain.terms import Milestone, MilestoneState, TermsInForce
 from app.domain.timerange import DAY_MS
 from app.domain.workrooms import RoomState, Side
-from app.services import absences, jobs, matters, milestones, proposals, record, terms, workrooms
+from app.services import absences, jobs, matters, proposals, record, terms, workrooms
 from app.services.access import Actor, room_info
 from app.services.clock import ManualClock
 from app.services.proposals import NewProposal
@@ -38,7 +38,7 @@ async def state_of(resources: Resources, entry: Entry) -> MatterState:
 
 
 async def listed(resources: Resources, pair: Pair) -> dict[str, Milestone]:
-    return {m.key: m for m in await milestones.milestones_of(resources, pair.client, pair.room)}
+    return {m.key: m for m in (await terms.terms_of_room(resources, pair.client, pair.room)).milestones}
 
 
 async def refused(resources: Resources, actor: Actor, room: str, kind: str, ref: int | None = None, **body: Any) -> str:
