@@ -59,13 +59,16 @@ def postgres_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clust
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The address of a database with all tables and no rows: every test that uses it runs on both."""
     if request.param == "sqlite":
         furnish_data(tmp_path / "data", request.getfixturevalue("migrated_file"))
-        return ""  # in the data folder
+        yield ""  # in the data folder
+        return
     cluster: Cluster = request.getfixturevalue("postgres_cluster")
-    return cluster.create_database(migrated=True)
+    url = cluster.create_database(migrated=True)
+    yield url
+    cluster.give_back(url)
 
 
 def furnish_data(data: Path, migrated_file: Path) -> None:
