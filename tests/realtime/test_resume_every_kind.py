@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,10 +15,21 @@ import pytest
 from app.config import Settings
 from app.domain.events import KINDS
 from app.domain.timerange import DAY_MS, HOUR_MS, SEGMENT_MS
-from app.services import accounts, frames, record, workview
+from app.services import (
+    accounts,
+    frames,
+    notices,
+    record,
+    status_reports,
+    terms,
+    tracking,
+    workview,
+    writing,
+)
 from app.services.access import Actor
 from app.services.accounts import SESSION_COOKIE, Client
 from app.services.clock import ManualClock
+from app.services.resources import Resources
 from tests.builders import Pair, build_pair
 from tests.conftest import NOW
 from tests.live import DEADLINE_SECONDS, Live, ViewerClient, live_server
@@ -27,6 +38,16 @@ from tests.story import Story
 from tests.work import MINUTE, Shift
 
 DAY = "2026-09-21"
+# Whatever writes into records by itself, as the clock passes.
+SWEEPS: tuple[Callable[[Resources], Awaitable[object]], ...] = (
+    tracking.stop_silent,
+    workview.close_due_hours,
+    workview.reveal_due_seeds,
+    terms.apply_due_terms,
+    writing.answer_silences,
+    notices.warn_due_soon,
+    status_reports.take_turns,
+)
 PAGES = {"timeline": "", "workview": f"/work-view?day={DAY}"}
 
 
@@ -83,11 +104,19 @@ class Told:
 
 
 async def _settled(live: Live, actor: Actor, room: str) -> int:
-    """Wait until the worker has nothing left to say; return the head."""
+    """Run the sweeps until none has anything left to write, so that the worker's find nothing either; return the head.
+
+    Each writes what is due in one transaction with that it is done, so a turn that wrote nothing is the last one.
+    """
+    head, before = 0, -1
     async with asyncio.timeout(DEADLINE_SECONDS):
         while await frames.undecoded(live.resources, 0):
             await asyncio.sleep(0.02)
-    return (await record.page(live.resources, actor, room, limit=1)).head
+        while head != before:
+            for sweep in SWEEPS:
+                await sweep(live.resources)
+            before, head = head, (await record.page(live.resources, actor, room, limit=1)).head
+    return head
 
 
 async def _signed_in(live: Live, clock: ManualClock) -> Told:
