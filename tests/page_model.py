@@ -39,9 +39,11 @@ class Node:
 
     def walk(self) -> Iterator[tuple[Node, Node]]:
         """Yield every element below this one, with its parent, in document order."""
-        for child in self.elements:
-            yield child, self
-            yield from child.walk()
+        left = [(child, self) for child in reversed(self.children) if isinstance(child, Node)]
+        while left:
+            node, parent = left.pop()
+            yield node, parent
+            left += [(child, node) for child in reversed(node.children) if isinstance(child, Node)]
 
     def find(self, wanted: Callable[[Node], bool]) -> list[Node]:
         return [node for node, _ in self.walk() if wanted(node)]
@@ -103,7 +105,7 @@ class PageModel:
         self.received: list[int] = []
 
     def by_id(self, id: str) -> Node | None:
-        return next(iter(self.root.find(lambda node: node.id == id)), None)
+        return next((node for node, _ in self.root.walk() if node.attributes.get("id", "") == id), None)
 
     def find(self, *classes: str) -> list[Node]:
         """Return the elements that have all of these classes."""

@@ -11,7 +11,7 @@ import pytest
 from bench.process import Missing
 from bench.report import Figure, Row, median, percentile, table, write
 from bench.rows import chat, fan_out, idle
-from bench.servers import peers
+from bench.servers import ours, peers
 
 needs_compiler = pytest.mark.skipif(
     shutil.which("cc") is None, reason="no C compiler; `apt-get install gcc` brings one"
@@ -29,6 +29,16 @@ def only_broadcast(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "PEERS", {"nchan": missing, "websockets.broadcast": peers.broadcast})
 
 
+@pytest.fixture(autouse=True)
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody compares the figures of these runs: rounds may be short, servers need no crowd and no time to settle."""
+    monkeypatch.setattr(fan_out, "ROUND_SECONDS", 0.3)
+    monkeypatch.setattr(fan_out, "WARM_SECONDS", 0.1)
+    monkeypatch.setattr(ours, "WATCHED_PEOPLE", 10)
+    monkeypatch.setattr(idle, "SETTLE_SECONDS", 0.2)
+    monkeypatch.setattr(idle, "ROOMS", 20)
+
+
 @needs_compiler
 def test_every_watcher_of_the_real_application_gets_every_message(tmp_path: Path, only_broadcast: None) -> None:
     row = fan_out.run(tmp_path, sizes={20: (4,)}, rounds=1)
@@ -42,7 +52,7 @@ def test_every_watcher_of_the_real_application_gets_every_message(tmp_path: Path
 
 @needs_compiler
 def test_everything_said_in_the_chat_row_is_answered_and_shown_once(tmp_path: Path) -> None:
-    row = chat.run(tmp_path, rooms=4, rounds=1, seconds=0.5)
+    row = chat.run(tmp_path, rooms=4, rounds=1, seconds=0.3)
     said = next(figure for figure in row.figures if figure.name == "said and shown")
     assert said.ours is not None
     assert said.ours > 0
@@ -50,7 +60,7 @@ def test_everything_said_in_the_chat_row_is_answered_and_shown_once(tmp_path: Pa
 
 @needs_compiler
 def test_idle_connections_of_the_real_application_stay_open(tmp_path: Path, only_broadcast: None) -> None:
-    row = idle.run(tmp_path, connections=50, idle_seconds=0.5)
+    row = idle.run(tmp_path, connections=50, idle_seconds=0.3)
     assert {figure.unit for figure in row.figures} == {"KiB/connection", "ms/s"}
 
 

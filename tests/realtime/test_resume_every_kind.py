@@ -242,7 +242,7 @@ async def _nobody_works(task: str, key: str) -> bool:
 async def test_resumed_json_is_what_the_api_gives(told: Told) -> None:
     room = told.pair.room
     async with told.live.http(told.pair.client) as http, told.live.viewer(told.pair.client) as client:
-        for after in range(-1, told.head):
+        for after in [*range(-1, told.head, 4), told.head - 1]:
             answer: dict[str, Any] = (
                 await http.get(f"/api/rooms/{room}/entries", params={"after": after, "limit": 500})
             ).json()
