@@ -6,7 +6,7 @@ import asyncio
 import re
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import expect
 
 from app.domain.blocks import ReportStep, Subject
 from app.services import accounts, blocks, jobs, proposals, second_factor, workrooms
@@ -14,7 +14,7 @@ from app.services.access import Actor
 from app.services.accounts import SESSION_COOKIE, Client
 from app.services.proposals import NewProposal
 from tests.browser.conftest import OpenPage
-from tests.browser.test_access import AXE, RUN
+from tests.browser.looks import look
 from tests.builders import Pair
 from tests.live import Live
 from tests.services.test_jobs import FORM
@@ -64,29 +64,6 @@ async def test_a_job_goes_from_posting_to_its_workroom(
     await expect(freelancer).to_have_url(re.compile(opened[0].info.id))
 
 
-LOOKS = (
-    ("light", 1280, RUN),
-    ("dark", 390, RUN.replace("{rules", "{runOnly: ['color-contrast', 'target-size'], rules")),
-)
-
-
-async def _look(page: Page, path: str) -> None:
-    """Check a page in both themes and layouts, loading it once: no finding of axe, and nothing wider than the screen.
-
-    What the second theme and layout can change is contrast and the size of targets; the markup is the same.
-    """
-    answer = await page.goto(path)
-    assert answer is not None and answer.status == 200, path
-    await page.evaluate(AXE)
-    for scheme, width, run in LOOKS:
-        await page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
-        await page.set_viewport_size({"width": width, "height": 800})
-        assert await page.evaluate(run) == [], (path, scheme, width)
-        assert await page.evaluate("document.documentElement.scrollWidth") <= width, (path, width)
-    await page.set_viewport_size({"width": 320, "height": 800})
-    assert await page.evaluate("document.documentElement.scrollWidth") <= 320, path
-
-
 async def _with_factor(live: Live, operator: Actor) -> str:
     """Give an operator a second factor, without which no other page opens; return a session."""
     signed = await accounts.sign_in(live.resources, operator.email, "correct horse", Client("127.0.0.1"))
@@ -116,7 +93,9 @@ async def test_no_page_of_jobs_has_a_finding(open_page: OpenPage, pair: Pair, li
         if actor is None:
             await page.context.add_cookies([factor])  # type: ignore[list-item]
         for path in paths:
-            await _look(page, path)
+            answer = await page.goto(path)
+            assert answer is not None and answer.status == 200, path
+            await look(page)
 
     own, report = f"/jobs/{job}", f"/report/account/{pair.client.account}"
     await asyncio.gather(
