@@ -48,6 +48,7 @@ class Draft:
     ref: int | None = None
     uploads: tuple[UploadRow, ...] = ()
     problem: WorkroomError | None = None
+    restricted: bool = False
 
 
 @dataclass(frozen=True)
@@ -150,10 +151,13 @@ async def posted_draft(request: Request) -> tuple[Draft, dict[str, Any], str | N
     sent = await uploads_of(request, form)
     problem = form.problem if isinstance(form, PostedForm) else None
     text, ref = field("text").replace("\r\n", "\n"), None if kind == "comment" else number("ref")
-    draft = Draft(text, kind, ref, sent, problem)
+    restricted = bool(field("restricted")) and kind != "comment"  # which has no such mark
+    draft = Draft(text, kind, ref, sent, problem, restricted)
     body: dict[str, Any] = {"text": draft.text} if draft.text or kind not in ANSWERS else {}
     if sent:
         body["files"] = [ref_of(row) for row in sent]
+    if restricted:
+        body["restricted"] = True
     if kind == "comment":
         body |= {"from_segment": number("from_segment"), "to_segment": number("to_segment")}
     return draft, body, field("cid") or None, field("next")

@@ -26,6 +26,7 @@ export function chosen(form) { // a number that nobody asked for must not make a
   if (form.classList.contains("answering")) return;
   const mine = document.querySelectorAll(`.log:not(.pending) > .card-row[data-by="${own}"]`);
   form.elements.ref.value = form.elements.kind.value === "correction" ? mine[mine.length - 1]?.dataset.seq ?? "" : "";
+  mark(form, form.elements.ref.value);
 }
 
 export function show(log, target) {
@@ -35,11 +36,16 @@ export function show(log, target) {
   if (acts.parentElement !== row) row.append(acts);
 }
 
+function mark(form, ref) { // words about what is restricted are restricted, unless their author says otherwise
+  if (ref && document.getElementById(`e-${room}-${ref}`)?.hasAttribute("data-restricted")) form.elements.restricted.checked = true;
+}
+
 export function quote(form, ref) { // what is being answered stands above the text, with a way out
   let line = form.querySelector(".quoting");
   line?.remove();
   const row = ref != null && document.getElementById(`e-${room}-${ref}`);
   if (!row) return;
+  mark(form, ref);
   line = document.createElement("p");
   line.className = "quoting";
   const words = document.createElement("span"), away = document.createElement("button"), said = row.querySelector(".text, .sheet-head, .said");

@@ -49,7 +49,7 @@ function drop(cid) {
 const transmit = p => send({t: "say", room, cid: p.cid, kind: p.kind, body: p.body, ...(p.ref != null && {ref: p.ref})});
 const arrived = () => { for (const p of [...pending]) if (document.querySelector(`.log:not(.pending) [data-cid="${CSS.escape(p.cid)}"][data-by="${own}"]`)) drop(p.cid) };
 const again = () => { for (const p of pending) if (!p.problem) transmit(p) };
-const saveDraft = () => write(DRAFT, text.value || form.elements.ref?.value ? {text: text.value, kind: kind(), ref: form.elements.ref?.value} : null);
+const saveDraft = () => write(DRAFT, text.value || form.elements.ref?.value ? {text: text.value, kind: kind(), ref: form.elements.ref?.value, restricted: form.elements.restricted.checked} : null);
 
 function bodyOf(words) {
   const body = {text: words};
@@ -57,7 +57,7 @@ function bodyOf(words) {
     body.from_segment = number("from_segment");
     body.to_segment = number("to_segment");
     if (body.to_segment < body.from_segment) return complain("“To” must not lie before “from”."), null;
-  }
+  } else if (form.elements.restricted.checked) body.restricted = true;
   return body;
 }
 
@@ -78,6 +78,7 @@ function submit() {
   if (form.elements.ref) form.elements.ref.value = "";
   if (form.classList.contains("answering")) compose({kind: "message"});
   form.elements.kind.value = "message";
+  form.elements.restricted.checked = false;
   write(DRAFT, null);
   draw();
   list.lastElementChild?.scrollIntoView({block: "nearest"});
@@ -89,15 +90,15 @@ function compose({kind, ref}) {
   form.elements.kind.value = kind;
   form.elements.ref.value = ref ?? "";
   form.classList.toggle("answering", ref != null);
-  quote(ref);
+  quote(ref).then(saveDraft);
   text.focus();
-  saveDraft();
 }
 
 if (form) {
   const draft = read(DRAFT);
   if (draft && !text.value) {
     text.value = draft.text ?? "";
+    form.elements.restricted.checked = draft.restricted;
     if ([...form.querySelectorAll("[name=kind]")].some(r => r.value === draft.kind)) form.elements.kind.value = draft.kind;
     if (draft.ref) { form.elements.ref.value = draft.ref; form.classList.add("answering"); quote(draft.ref) }
   }

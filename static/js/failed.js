@@ -7,6 +7,7 @@ export function acts(p, again, drop) {
   const back = async () => {
     drop();
     text.value = [p.body.text, text.value].filter(Boolean).join("\n\n");
+    if (p.body.restricted) form.elements.restricted.checked = true;
     text.dispatchEvent(new Event("input", {bubbles: true})); // kept as a draft
     if (p.body.files) (await import("./files.js")).restore(p.body.files);
     text.focus();
