@@ -23,6 +23,7 @@ from typing import Any, Literal
 import msgspec
 import structlog
 import uvloop
+from arq.connections import ArqRedis
 from arq.cron import CronJob, cron
 from arq.worker import Worker
 from redis.exceptions import RedisError
@@ -142,10 +143,10 @@ class Workers:
             await worker.main()
         finally:
             self.is_connected = False
-            await _end_jobs(worker)
-            with suppress(RedisError, OSError, TimeoutError):
-                async with asyncio.timeout(END_SECONDS / 2):
-                    await redis.aclose()
+            ending = asyncio.create_task(_end(worker, redis), name="worker-end")
+            while not ending.done():  # `_stop` asks again and again; what ends here takes END_SECONDS at most
+                with suppress(asyncio.CancelledError):
+                    await asyncio.wait({ending})
 
     async def _on_startup(self, ctx: dict[Any, Any]) -> None:
         self.is_connected = True
@@ -156,7 +157,7 @@ class Workers:
 
     async def _tick(self) -> None:
         await self.work.queue.wait_heard(HEARD_SECONDS_MAX)
-        while True:
+        while not _is_cancelled():
             for sweep in SWEEPS:
                 now = self._now(sweep.clock)
                 task = sweep.task.__name__
@@ -211,11 +212,21 @@ class _Worker(Worker):
             self._under_way.discard(job_id)
 
     async def _poll_iteration(self) -> None:
+        if _is_cancelled():
+            raise asyncio.CancelledError  # the first one was swallowed
         now = time.monotonic()
         if self.tasks or self._queue.asked != self._asked or now >= self._look_at:
             self._asked = self._queue.asked
             self._look_at = now + self._look_seconds
             await super()._poll_iteration()
+
+
+async def _end(worker: Worker, redis: ArqRedis) -> None:
+    """End a loop's jobs, and its connections."""
+    await _end_jobs(worker)
+    with suppress(RedisError, OSError, TimeoutError):
+        async with asyncio.timeout(END_SECONDS / 2):
+            await redis.aclose()
 
 
 async def _end_jobs(worker: Worker) -> None:
@@ -237,12 +248,13 @@ def _note(task: asyncio.Task[Any]) -> None:
 
 
 async def _stop(running: Collection[asyncio.Task[None]]) -> None:
-    """Cancel tasks until they end: `wait_for` of Python 3.11, which redis-py uses, can swallow a cancellation."""
+    """Cancel tasks until they end: `wait_for` of Python 3.11, which redis-py uses, can swallow a cancellation, and a
+    transaction that is cancelled tells Redis so, which may hang."""
     pending = set(running)
     while pending:
         for task in pending:
             task.cancel()
-        _, pending = await asyncio.wait(pending, timeout=END_SECONDS)
+        _, pending = await asyncio.wait(pending, timeout=END_SECONDS / 4)
 
 
 def _cron_jobs() -> list[CronJob]:
