@@ -72,7 +72,9 @@ async def post_form(request: Request) -> Response:
     typed = typed_of(parts, _values(posted))
     around = await _around(looking, form, typed.value("member"))
     if typed.values.pop("show", "") or _change_rows(parts, typed):  # `show`: what a browser has kept of it
-        return HTMLResponse(await _html(request, looking, form, typed, around))
+        return HTMLResponse(
+            await _html(request, looking, form, typed, around, await _draft(request, posted, form, typed))
+        )
     body, draft = body_of(parts, typed, around), Draft("", form.kind)
     try:
         draft = await _draft(request, posted, form, typed)

@@ -1,11 +1,14 @@
 """A form that was posted after its session had ended: nothing that was typed in it is lost.
 
 Rule 1: the answer is the sign-in page with what was posted, bounded, in one hidden field; never files or passwords.
-Rule 2: after signing in, the fields stand in a form that goes where the first one went; the person sends it.
+Rule 2: after signing in, the fields stand in a form that goes where the first one went; the person sends it. What was
+typed in a form of the composer goes back into that form, which alone knows what its fields are called.
 Rule 3: for htmx it is a short word at the end of the page: the form on it keeps what it holds.
 """
 
 from __future__ import annotations
+
+import re
 
 import msgspec
 from starlette.datastructures import FormData, UploadFile
@@ -16,6 +19,7 @@ from starlette.types import Message, Receive
 
 from app.domain.errors import NotSignedIn, WorkroomError
 from app.services.access import Actor
+from app.views.compose import FORMS, Form
 from app.views.rendering import page
 
 FIELDS_MAX = 2_100  # a transcript that was looked over has four of each of 500 lines
@@ -24,6 +28,8 @@ PARSED_BYTES_MAX = 1024 * 1024  # more is files, which are not kept anyway
 LINE_CHARS_MAX = 90  # a longer value is shown in several lines
 _NEVER = ("password", "present", "secret", "code")  # parts of names of fields that are not carried
 _QUIET = ("cid", "kind", "next", "ref")  # fields that nobody typed
+_BUTTONS = ("send", "add", "remove", "show")  # of a form of the composer
+_COMPOSER = re.compile(r"/rooms/[a-z0-9]+/compose/([a-z_.]+)(?:\?.*)?")
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
@@ -94,7 +100,12 @@ def sign_in_page(
 
 
 def continue_page(request: Request, actor: Actor, kept: Kept) -> Response:
-    """Return the page that offers to send what was typed (rule 2)."""
+    """Return the page that offers to send what was typed, or to go on in its form (rule 2)."""
+    form = form_of(kept)
+    if form is not None:
+        fields = [(name, value) for name, value in kept.fields if name not in _BUTTONS]
+        html = page("accounts/continue.html", request=request, actor=actor, kept=kept, form=form, hidden=fields)
+        return HTMLResponse(html, headers={"cache-control": "no-store"})
     shown = [(name, value) for name, value in kept.fields if value and name not in _QUIET]
     hidden = [(name, value) for name, value in kept.fields if not value or name in _QUIET]
     html = page(
@@ -102,10 +113,17 @@ def continue_page(request: Request, actor: Actor, kept: Kept) -> Response:
         request=request,
         actor=actor,
         kept=kept,
+        form=None,
         shown=[(name, label_of(name), value, "\n" in value or len(value) > LINE_CHARS_MAX) for name, value in shown],
         hidden=hidden,
     )
     return HTMLResponse(html, headers={"cache-control": "no-store"})
+
+
+def form_of(kept: Kept) -> Form | None:
+    """Return the form of the composer that was posted; None if it was another."""
+    found = _COMPOSER.fullmatch(kept.path)
+    return FORMS.get(found[1]) if found is not None else None
 
 
 def label_of(name: str) -> str:

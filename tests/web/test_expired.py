@@ -88,6 +88,31 @@ async def test_a_message_typed_in_a_session_that_ended_is_sent_after_signing_in(
     assert last.body == {"text": typed.replace("\r\n", "\n")} and last.cid == "cid-00000001"
 
 
+async def test_what_was_typed_in_a_form_of_the_composer_stands_in_that_form_again(
+    live: Live, browser: httpx.AsyncClient
+) -> None:
+    pair = await build_pair(live.resources)
+    path = f"/rooms/{pair.room}/compose/terms.proposed"
+    typed = {
+        "member": "p2", "pay": "hourly", "currency": "EUR", "rate_minor": "52.00", "blur_max": "1",
+        "time_zone": "Europe/Lisbon", "ownership": "client", "manual_time": "on", "text": "As <agreed>",
+        "cid": "cid-terms-01", "send": "1",
+    }  # fmt: skip
+    answer = await browser.post(path, data=typed, files={"files": ("brief.txt", b"content")})
+    await in_session(live, browser, pair.client)
+    back = await browser.post("/sign-in/continue", data=form_in(answer.text, "/sign-in/continue").fields)
+    assert "Rate minor" not in back.text and "files have to be attached again" in back.text
+    form = form_in(back.text, path)
+    assert form.fields["show"] == "1" and "send" not in form.fields
+    shown = await browser.post(path, data=form.fields)
+    assert shown.status_code == 200 and "Rate an hour" in shown.text and "problem" not in shown.text.split("hidden")[0]
+    again = form_in(shown.text, path)
+    assert [again.fields[name] for name in ("cid", "currency", "rate_minor")] == ["cid-terms-01", "EUR", "52.00"]
+    boxes = dict(re.findall(r'<input type="checkbox"[^>]*? name="(\w+)"([^>]*)>', shown.text))
+    assert "checked" in boxes["manual_time"] and "checked" not in boxes["work_view"]
+    assert '<option value="1" selected' in shown.text and "As &lt;agreed&gt;" in shown.text
+
+
 async def test_the_second_factor_on_the_way_loses_nothing_either(live: Live, browser: httpx.AsyncClient) -> None:
     pair = await build_pair(live.resources)
     actor = await accounts.create_account(live.resources, "tess@example.org", "Tess", PASSWORD)
