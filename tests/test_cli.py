@@ -90,9 +90,10 @@ async def test_the_same_commands_go_through_a_server_that_runs(server: Resources
     assert signed.credential.actor.email == "ana@example.org"
     api = await run(data, "token", "ana@example.org")
     assert await accounts.actor_of_token(server, api.result, "api") == signed.credential.actor
+    [token] = await accounts.tokens_of(server, signed.credential.actor)
     reset = await run(data, "account", "reset", "ana@example.org")
     assert "/link/" in reset.result
-    assert published.of(AccessRevoked) == [AccessRevoked(signed.credential.id)]
+    assert published.of(AccessRevoked) == [AccessRevoked(signed.credential.id), AccessRevoked(token.id)]
 
 
 async def test_a_lost_second_factor_is_taken_away(server: Resources) -> None:

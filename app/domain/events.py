@@ -16,6 +16,7 @@ import msgspec
 
 from app.domain.bodies import agreements, people, system
 from app.domain.bodies.fields import TEXT_BYTES_MAX, EntryBody
+from app.domain.bodies.refusals import refusal_of
 from app.domain.bodies.rules import RULES
 from app.domain.errors import InvalidBody, UnknownKind
 from app.domain.matters import ANSWERS
@@ -117,11 +118,11 @@ def _check_text(text: str, field: str) -> None:
 
 
 def _invalid(error: msgspec.ValidationError) -> InvalidBody:
-    """Return our error for msgspec's, with the path of the field taken out of its sentence."""
+    """Return our error for msgspec's: its path as `body.links.0`, its reason as a sentence for people."""
     text = str(error)
     match = _PATH.search(text)
-    path = match.group(1) if match else ""
+    path = re.sub(r"\[(\d+)\]", r".\1", match.group(1)) if match else ""
     named = re.search(r"field `([^`]+)`", text)
     field = ".".join(part for part in ("body", path, named.group(1) if named else "") if part)
     reason = text[: match.start()] if match else text
-    return InvalidBody(f"`{field}`: {reason}.", field=field)
+    return InvalidBody(refusal_of(reason), field=field)

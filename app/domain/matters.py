@@ -125,7 +125,7 @@ def next_state(matter: Matter, answer: str, by: str, side: str) -> MatterState:
         OthersToAnswer: if the member is not the one who may give it.
     """
     if ANSWERS.get(answer) != matter.kind:
-        raise InvalidBody(f"`{answer}` does not answer a `{matter.kind}`: name another entry.", field="ref")
+        raise InvalidBody("This is no answer to that entry. Name the number of the one that it answers.", field="ref")
     state = TRANSITIONS[matter.kind].get(matter.state, {}).get(answer)
     if state is None:
         raise AlreadyAnswered(matter.state.value, matter.answered_by, matter.answer_seq)

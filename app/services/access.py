@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.errors import Forbidden, NotFound
 from app.domain.ids import is_room_id
-from app.domain.workrooms import WRITTEN_BY_PEOPLE, Member, RoomInfo, RoomState, Side, may_read, may_write
+from app.domain.workrooms import PARTIES, WRITTEN_BY_PEOPLE, Member, RoomInfo, RoomState, Side, may_read, may_write
 from app.services.resources import Resources
 from app.storage.tables import members, rooms
 
@@ -112,4 +112,5 @@ def check_may_write(member: Member, kind: str) -> None:
     if not may_write(Side(member.side), kind):
         if kind not in WRITTEN_BY_PEOPLE:
             raise Forbidden("People do not write entries of this kind; the server does, when it happens.", field="kind")
-        raise Forbidden(f"As {member.side} you cannot write `{kind[:40]}`.", field="kind")
+        sides = " or ".join(f"the {side}" for side in PARTIES if may_write(side, kind))
+        raise Forbidden(f"This is for {sides} to do.", field="kind")

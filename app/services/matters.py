@@ -89,7 +89,9 @@ async def check_answer(tx: Tx, member: Member, kind: str, ref: int) -> Matter:
     """
     matter = (await rows.select_matters(tx.conn, member.room, [ref])).get(ref)
     if matter is None:
-        raise InvalidBody("`ref` must name the entry that this answers.", field="ref")
+        raise InvalidBody(
+            "This entry does not wait for an answer. Name the number of the one that this answers.", field="ref"
+        )
     return structs.replace(matter, state=next_state(matter, kind, member.by, member.side.value))
 
 

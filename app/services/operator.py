@@ -76,10 +76,10 @@ async def link_account(resources: Resources, wanted: OfAccount) -> list[str]:
 
 
 async def reset_account(resources: Resources, wanted: OfAccount) -> list[str]:
-    """Take password, sessions and older links away; make a new link."""
+    """Take password, sessions, tokens, trackers and older links away; make a new link."""
     link = await recovery.reset_account(resources, wanted.email)
     return [
-        "Password, sessions and older links of this account are gone; its tokens and trackers stay.",
+        "Password, sessions, tokens, trackers and older links of this account are gone; its owner was told by mail.",
         "This link signs in once, within 24 hours:",
         link,
     ]

@@ -1,7 +1,8 @@
 """Passwords of accounts: changed by those who know the present one, recovered by mail by those who do not (rule 8.1).
 
 Rule 1: asking for recovery is answered alike whether the address has an account or not.
-Rule 2: the link works once, within an hour; all sessions end with it unless one says otherwise.
+Rule 2: the link works once, within an hour; all sessions end with it unless one says otherwise, and all tokens and
+    trackers in any case: who lost the account to somebody gets it back alone.
 Rule 3: a second factor is asked for afterwards all the same.
 """
 
@@ -31,9 +32,17 @@ _PRESENT = "The present password is wrong. Nothing was changed."
 
 
 async def set_password(
-    resources: Resources, actor: Actor, new: str, present: str = "", *, session: str | None = None
+    resources: Resources,
+    actor: Actor,
+    new: str,
+    present: str = "",
+    *,
+    session: str | None = None,
+    end_tokens: bool = True,
 ) -> None:
-    """Set the password of one's account; all its other sessions end.
+    """Set the password of one's account; all its other sessions end, and tokens and trackers unless they are to stay.
+
+    `session` is what one asks with, a session or a token; it goes on.
 
     Raises:
         Malformed: if the new one is too short or too long.
@@ -46,11 +55,23 @@ async def set_password(
     async def update(tx: Tx) -> list[str]:
         await rows.update_password(tx.conn, actor.account, hashed)
         await rows.delete_links_of(tx.conn, actor.account, "recovery")
+        if row.verified_at is not None:  # a change of address that somebody else began
+            await rows.delete_links_of(tx.conn, actor.account, "address")
+        gone = await rows.delete_sessions_of(tx.conn, actor.account, but=session)
+        if end_tokens:
+            gone += await end_tokens_of(tx, actor.account, but=session)
         if row.password_hash is not None:
-            await tell_password_changed(tx, resources, row.email)
-        return await rows.delete_sessions_of(tx.conn, actor.account, but=session)
+            ended = "All its other sessions were ended" + (", and all its tokens and trackers." if end_tokens else ".")
+            await tell_password_changed(tx, resources, row.email, ended)
+        return gone
 
     publish_revoked(resources, await resources.database.writer.run(update))
+
+
+async def end_tokens_of(tx: Tx, account: str, but: str | None = None) -> list[str]:
+    """Revoke the tokens and trackers of an account, with pairings that nobody fetched yet; return what to publish."""
+    await rows.delete_links_of(tx.conn, account, "pairing")
+    return await rows.delete_tokens_of(tx.conn, account, but=but)
 
 
 async def check_present_password(resources: Resources, actor: Actor, present: str) -> AccountRow:
@@ -69,14 +90,14 @@ async def check_present_password(resources: Resources, actor: Actor, present: st
     return row
 
 
-async def tell_password_changed(tx: Tx, resources: Resources, email: str) -> None:
+async def tell_password_changed(tx: Tx, resources: Resources, email: str, ended: str) -> None:
     """Queue the mail that tells the owner of an account that its password is another now."""
     await mail.queue_mail(
         tx,
         resources,
         email,
         "Your password was changed",
-        "The password of your Workroom account was just changed.\n\n"
+        f"The password of your Workroom account was just changed. {ended}\n\n"
         "If that was you, there is nothing to do. If not, set a new one now: whoever changed it can read your mail, "
         "or used a browser in which you were signed in.",
         purpose="security",
@@ -126,7 +147,8 @@ async def recovering(resources: Resources, token: str) -> str:
 
 
 async def recover(resources: Resources, token: str, password: str, client: Client, *, keep: bool = False) -> SignedIn:
-    """Set a new password by a recovery link, and sign in; all other sessions end unless they are to be kept.
+    """Set a new password by a recovery link, and sign in; all other sessions end unless they are to be kept, and all
+    tokens and trackers in any case.
 
     Raises:
         LinkSpent: as `recovering` does.
@@ -140,11 +162,13 @@ async def recover(resources: Resources, token: str, password: str, client: Clien
         link = await take_link(tx, resources, token, "recovery")
         assert link.account is not None, "a recovery link names its account"
         await rows.update_account(tx.conn, link.account, password_hash=hashed, verified_at=now)
-        await rows.delete_links_of(tx.conn, link.account, "recovery", "sign_in")
+        await rows.delete_links_of(tx.conn, link.account, "recovery", "sign_in", "address")
         gone = [] if keep else await rows.delete_sessions_of(tx.conn, link.account)
+        gone += await end_tokens_of(tx, link.account)
         account = await rows.select_account(tx.conn, link.account)
         assert account is not None, "the foreign key of a link"
-        await tell_password_changed(tx, resources, account.email)
+        ended = "All its tokens and trackers were" if keep else "All its sessions, tokens and trackers were"
+        await tell_password_changed(tx, resources, account.email, f"{ended} ended.")
         return await open_session(tx, resources, account, client), gone
 
     signed, gone = await resources.database.writer.run(work)
@@ -154,7 +178,8 @@ async def recover(resources: Resources, token: str, password: str, client: Clien
 
 
 async def reset_account(resources: Resources, email: str) -> str:
-    """Take password, sessions and older links away from an account whose owner lost them; return a sign-in link.
+    """Take password, sessions, tokens, trackers and older links away from an account whose owner lost them, and tell
+    the owner by mail; return a sign-in link.
 
     Raises:
         NotFound: if no account has this address.
@@ -164,7 +189,19 @@ async def reset_account(resources: Resources, email: str) -> str:
     async def update(tx: Tx) -> list[str]:
         await rows.update_password(tx.conn, actor.account, None)
         await rows.delete_links_of(tx.conn, actor.account, "sign_in", "recovery", "address")
-        return await rows.delete_sessions_of(tx.conn, actor.account)
+        await mail.queue_mail(
+            tx,
+            resources,
+            actor.email,
+            "Your account was reset",
+            f"Hello {actor.name},\n\nthe operator of this server has reset your Workroom account: its password was "
+            "taken away, and all its sessions, tokens and trackers were ended. Pair your tracker again once you are "
+            "signed in.\n\nIf you did not ask for that, write to the operator, "
+            f"{resources.settings.operator}, at once.",
+            purpose="security",
+        )
+        return await rows.delete_sessions_of(tx.conn, actor.account) + await end_tokens_of(tx, actor.account)
 
     publish_revoked(resources, await resources.database.writer.run(update))
+    await mail.hint(resources)
     return await new_link(resources, actor)

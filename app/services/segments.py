@@ -217,7 +217,7 @@ async def append_comment(resources: Resources, draft: Draft) -> Entry:
 
     async def work(tx: Tx) -> Entry:
         if draft.ref is not None and draft.ref >= tx.head(draft.room).size:
-            raise InvalidBody("`ref` must name an entry of this workroom.", field="ref")
+            raise InvalidBody("There is no entry of this number in this workroom. Name another.", field="ref")
         if draft.cid is None:
             entry, is_new = await tx.append(draft), True
         else:

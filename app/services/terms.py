@@ -160,7 +160,7 @@ def check_for_freelancer(writing: Writing) -> None:
     """
     named = writing.info.members.get(writing.body["member"])
     if named is None or named.side is not Side.FREELANCER:
-        raise InvalidBody("`member` must be a freelancer of this workroom.", field="body.member")
+        raise InvalidBody("Choose a freelancer of this workroom.", field="body.member")
     author = writing.info.members[writing.entry.by]
     if author.side is Side.FREELANCER and author.by != named.by:
         raise Forbidden("You can propose this for yourself, not for another freelancer.", field="body.member")

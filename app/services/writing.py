@@ -41,6 +41,7 @@ from app.storage import record as rows
 from app.storage.writer import Tx
 
 CID_CHARS_MAX = 64
+NO_SUCH_ENTRY = "There is no entry of this number in this workroom. Name another."
 DUE_AT_ONCE = 100  # silences in one sweep; the next sweep goes on
 
 log = structlog.get_logger()
@@ -82,9 +83,10 @@ def checked_draft(
         body = handovers.with_sealed(resources, member, body, cid)
     checked = checked_body(kind, body)
     if ref is None and kind in REF_REQUIRED:
-        raise InvalidBody(f"`ref` must name the entry that this `{kind}` is about.", field="ref")
+        does = "corrects" if kind == "correction" else "answers"
+        raise InvalidBody(f"Name the number of the entry that this {does}.", field="ref")
     if ref is not None and ref < 0:
-        raise InvalidBody("`ref` must name an entry of this workroom.", field="ref")
+        raise InvalidBody(NO_SUCH_ENTRY, field="ref")
     if cid is not None and len(cid) > CID_CHARS_MAX:
         raise TooLarge("An id may have 64 characters.", field="cid")
     return Draft(member.room, kind, member.by, checked, ref, cid)

@@ -209,10 +209,14 @@ async def delete_token(conn: AsyncConnection, account: str, token: str) -> bool:
     return (await conn.execute(statement)).rowcount == 1
 
 
-async def delete_tokens_of(conn: AsyncConnection, account: str) -> list[str]:
-    """Delete the tokens and devices of an account; return their ids."""
-    gone = list((await conn.execute(select(tokens.c.id).where(tokens.c.account == account))).scalars())
-    await conn.execute(delete(tokens).where(tokens.c.account == account))
+async def delete_tokens_of(conn: AsyncConnection, account: str, but: str | None = None) -> list[str]:
+    """Delete the tokens and devices of an account, but one; return the ids of those that went."""
+    query = select(tokens.c.id).where(tokens.c.account == account)
+    if but is not None:
+        query = query.where(tokens.c.id != but)
+    gone = list((await conn.execute(query)).scalars())
+    if gone:
+        await conn.execute(delete(tokens).where(tokens.c.id.in_(gone)))
     return gone
 
 

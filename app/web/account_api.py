@@ -64,8 +64,9 @@ async def change_password(request: Request) -> Response:
     wanted = await _body(request, schemas.NewPassword)
     await _check_has_password(request)
     await recovery.set_password(
-        resources_of(request), credential.actor, wanted.password, wanted.present_password, session=credential.id
-    )
+        resources_of(request), credential.actor, wanted.password, wanted.present_password, session=credential.id,
+        end_tokens=wanted.end_tokens,
+    )  # fmt: skip
     return _json(schemas.Done())
 
 

@@ -33,10 +33,11 @@ class NewAddress(Struct, frozen=True):
 
 
 class NewPassword(Struct, frozen=True):
-    """All one's sessions end."""
+    """All one's sessions end; with `end_tokens` also all other tokens and trackers."""
 
     password: str
     present_password: str = ""
+    end_tokens: bool = True
 
 
 class ListedSession(Struct, frozen=True, forbid_unknown_fields=True):

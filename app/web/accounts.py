@@ -103,7 +103,7 @@ async def set_new_password(request: Request) -> Response:
     except WorkroomError as error:
         email = await recovery.recovering(resources, token)
         return account_page(request, "new_password", error, token=token, email=email, keep=keep)
-    return signed_in(request, signed, "/")
+    return signed_in(request, signed, "/settings?done=recovered")
 
 
 # Addresses

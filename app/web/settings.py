@@ -25,7 +25,9 @@ from app.web.middleware import actor_of, clear_session_cookie, credential_of, re
 _DONE = {
     "name": "Your name is changed. Records keep the name under which you joined.",
     "address": "A link was mailed to the address. It counts once you open the link.",
-    "password": "Your password is set. All other sessions were ended.",
+    "password": "Your password is set. All other sessions were ended; tokens and trackers go on.",
+    "password-tokens": "Your password is set. All other sessions, all tokens and all trackers were ended.",
+    "recovered": "Your password is set. All tokens and trackers were ended: pair your tracker again.",
     "session": "The session was ended.",
     "sessions": "All other sessions were ended.",
     "token": "The token was revoked.",
@@ -70,17 +72,18 @@ async def confirm_again(request: Request) -> Response:
 
 
 async def change_password(request: Request) -> Response:
-    """Set a password; all other sessions end."""
+    """Set a password; all other sessions end, and where the box is ticked also tokens and trackers."""
     credential = credential_of(request)
     form = await request.form()
+    end_tokens = field(form, "end_tokens") == "yes"
     try:
         await recovery.set_password(
             resources_of(request), credential.actor, field(form, "password"), field(form, "present"),
-            session=credential.id,
+            session=credential.id, end_tokens=end_tokens,
         )  # fmt: skip
     except WorkroomError as error:
-        return await _settings_page(request, error, form="password")
-    return _done("password")
+        return await _settings_page(request, error, form="password", typed={"end_tokens": "yes" if end_tokens else ""})
+    return _done("password-tokens" if end_tokens else "password")
 
 
 # Sessions, devices, tokens

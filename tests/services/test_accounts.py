@@ -33,8 +33,10 @@ from app.services.resources import Resources
 from app.services.throttle import SIGN_IN_WINDOW_MS
 from app.storage import accounts as account_rows
 from app.storage.tables import links, sessions, tokens
+from tests.letters import letter_to
 from tests.published import Published
 
+RESET = "Your account was reset"
 PASSWORD = "a long enough one"
 HERE = Client("192.0.2.1", "Firefox")
 
@@ -191,6 +193,21 @@ async def test_a_new_password_needs_the_present_one_and_ends_the_other_sessions(
         await accounts.sign_in(house.resources, "ana@example.org", PASSWORD, HERE)
 
 
+@pytest.mark.parametrize("end_tokens", [True, False])
+async def test_a_new_password_ends_tokens_and_trackers_unless_they_are_to_stay(house: House, end_tokens: bool) -> None:
+    actor = await accounts.create_account(house.resources, "ana@example.org", "Ana", PASSWORD)
+    for purpose in ("api", "device"):
+        await accounts.new_token(house.resources, actor, purpose, "Laptop")
+    [asking, other] = await accounts.tokens_of(house.resources, actor)
+    await recovery.set_password(
+        house.resources, actor, "another long one", PASSWORD, session=asking.id, end_tokens=end_tokens
+    )
+    assert house.revoked() == ([other.id] if end_tokens else [])
+    assert len(await accounts.tokens_of(house.resources, actor)) == (1 if end_tokens else 2)
+    told = await letter_to(house.resources, actor.email, "Your password was changed")
+    assert ("all its tokens and trackers" in told.text) is end_tokens
+
+
 async def test_a_sign_in_link_works_once_and_not_for_ever(house: House) -> None:
     actor = await accounts.create_account(house.resources, "ana@example.org", "Ana")
     link = secret_of(await accounts.new_link(house.resources, actor))
@@ -217,8 +234,13 @@ async def test_a_reset_takes_password_sessions_and_older_links_away(house: House
     actor = await accounts.create_account(house.resources, "ana@example.org", "Ana", PASSWORD)
     signed = await accounts.sign_in(house.resources, "ana@example.org", PASSWORD, HERE)
     older = secret_of(await accounts.new_link(house.resources, actor))
+    token = await accounts.new_token(house.resources, actor, "device", "Laptop")
+    [device] = await accounts.tokens_of(house.resources, actor)
     fresh = secret_of(await recovery.reset_account(house.resources, "ana@example.org"))
-    assert house.revoked() == [signed.credential.id]
+    assert house.revoked() == [signed.credential.id, device.id]
+    with pytest.raises(NotSignedIn):
+        await accounts.actor_of_token(house.resources, token, "device")
+    assert "tokens and trackers were ended" in (await letter_to(house.resources, actor.email, RESET)).text
     with pytest.raises(WrongPassword):
         await accounts.sign_in(house.resources, "ana@example.org", PASSWORD, HERE)
     with pytest.raises(LinkSpent):

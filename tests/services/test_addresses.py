@@ -13,13 +13,14 @@ from app.domain.errors import (
     Malformed,
     NotFound,
     NotSignedIn,
+    PairingExpired,
     SignUpClosed,
     TooMany,
     WrongPassword,
 )
 from app.domain.live import AccessRevoked
 from app.domain.workrooms import Side
-from app.services import accounts, addresses, invitations, recovery, workrooms
+from app.services import accounts, addresses, invitations, pairing, recovery, workrooms
 from app.services.accounts import Client
 from app.services.clock import ManualClock
 from app.services.resources import Resources
@@ -131,6 +132,26 @@ async def test_recovery_keeps_other_sessions_where_one_says_so(resources: Resour
     token = token_of(await letter_to(resources, ANA, RECOVER))
     await recovery.recover(resources, token, "a new long one", HERE, keep=True)
     await accounts.actor_of_session(resources, old.token)
+
+
+async def test_recovery_ends_tokens_and_trackers_even_one_that_is_being_paired(
+    resources: Resources, published: Published
+) -> None:
+    ana = await accounts.create_account(resources, ANA, "Ana", PASSWORD)
+    tokens = {purpose: await accounts.new_token(resources, ana, purpose, "Eve") for purpose in ("api", "device")}
+    held = {row.id for row in await accounts.tokens_of(resources, ana)}
+    started = await pairing.start(resources, "Eve's laptop", "192.0.2.9")
+    await pairing.answer(resources, ana, started.user_code, confirmed=True)
+    await recovery.ask_recovery(resources, ANA, HERE)
+    token = token_of(await letter_to(resources, ANA, RECOVER))
+    await recovery.recover(resources, token, "a new long one", HERE, keep=True)
+    assert {event.credential for event in published.of(AccessRevoked)} == held
+    for purpose, secret in tokens.items():
+        with pytest.raises(NotSignedIn):
+            await accounts.actor_of_token(resources, secret, purpose)
+    with pytest.raises(PairingExpired):
+        await pairing.fetch(resources, started.device_code)
+    assert "tokens and trackers" in (await letter_to(resources, ANA, "Your password was changed")).text
 
 
 async def test_recovery_of_an_unknown_address_mails_nothing_and_says_nothing(resources: Resources) -> None:

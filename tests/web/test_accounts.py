@@ -218,8 +218,11 @@ async def test_the_password_is_changed_with_the_present_one(browser: httpx.Async
     assert refused.status_code == 422 and 'id="e-present"' in refused.text
     changed = await browser.post("/settings/password", data={"present": PASSWORD, "password": "a new long one"})
     assert changed.headers["location"] == "/settings?done=password"
+    everything = {"present": "a new long one", "password": PASSWORD, "end_tokens": "yes"}
+    ended = (await browser.post("/settings/password", data=everything)).headers["location"]
+    assert ended == "/settings?done=password-tokens" and "all trackers were ended" in (await browser.get(ended)).text
     assert (await browser.get("/who")).text == ana.email
-    await accounts.sign_in(resources, ana.email, "a new long one", Client())
+    await accounts.sign_in(resources, ana.email, PASSWORD, Client())
 
 
 async def test_a_tracker_is_paired_in_the_browser(

@@ -97,10 +97,10 @@ async def test_an_entry_is_posted_without_script_once_even_if_posted_twice(live:
 @pytest.mark.parametrize(
     ("form", "sentence"),
     [
-        ({"kind": "correction", "text": "Kept text"}, "`ref` must name the entry"),
+        ({"kind": "correction", "text": "Kept text"}, "Name the number of the entry that this corrects."),
         ({"kind": "nonsense", "text": "Kept text"}, "There is no entry of the kind"),
-        ({"kind": "comment", "text": "Kept text", "from_segment": "1", "to_segment": "2"}, "As client you cannot"),
-        ({"kind": "message", "text": "Kept text", "ref": "99999"}, "`ref` must name an entry of this workroom"),
+        ({"kind": "comment", "text": "Kept text", "from_segment": "1", "to_segment": "2"}, "This is for the freelancer to do."),
+        ({"kind": "message", "text": "Kept text", "ref": "99999"}, "There is no entry of this number"),
         ({"kind": "message", "text": "Kept text " * 4000}, "longer than 32 KiB"),
     ],
 )

@@ -114,7 +114,7 @@ def _check_deliverable(body: Body) -> None:
 
 def _check_report(body: Body) -> None:
     if _check_date(body["week_on"], "body.week_on").weekday() != 0:
-        raise InvalidBody("`week_on` is the Monday with which the week begins.", field="body.week_on")
+        raise InvalidBody("A week begins with its Monday: name that day.", field="body.week_on")
     _check_keys(body.get("progress", []), "milestone", "body.progress")
 
 
