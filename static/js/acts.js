@@ -40,6 +40,15 @@ function mark(form, ref) { // words about what is restricted are restricted, unl
   if (ref && document.getElementById(`e-${room}-${ref}`)?.hasAttribute("data-restricted")) form.elements.restricted.checked = true;
 }
 
+export function begin(form, {kind, ref}) { // an entry of this kind, which answers or corrects that one
+  form.elements.kind.value = kind;
+  form.elements.ref.value = ref ?? "";
+  form.classList.toggle("answering", ref != null);
+  quote(form, ref);
+  form.elements.text.focus();
+  form.elements.text.dispatchEvent(new Event("input", {bubbles: true})); // kept as a draft
+}
+
 export function quote(form, ref) { // what is being answered stands above the text, with a way out
   let line = form.querySelector(".quoting");
   line?.remove();

@@ -1,7 +1,7 @@
 // Files: dropped onto the timeline, pasted into the text or chosen, several at once. Each is a chip in the composer with
 // its progress; it pauses when the connection is lost and goes on by itself, and goes with the next entry once whole.
 // Loaded when first needed. Chips survive a reload; a file that was not whole by then has to be chosen again.
-const form = document.getElementById("composer"), room = form.dataset.room, KEY = "files-" + room;
+const form = document.getElementById("composer"), room = form.dataset.room, KEY = `${room}-${document.body.dataset.by}-files`;
 const input = form.elements.files, text = form.elements.text, problem = form.querySelector(".problem");
 const list = form.querySelector(".chips") ?? document.createElement("ul"), AT_ONCE = 3, MIB = 1 << 20, BYTES_MAX = 50 * MIB;
 const WAITS = [500, 1000, 2000, 4000, 8000]; // ms before the next try

@@ -4,7 +4,7 @@
 import {read, write} from "./kept.js";
 const body = document.body, room = body.dataset.room, panel = document.getElementById("panel"), composer = document.getElementById("composer");
 const PART = {"HX-Request": "true", Accept: "text/html"};
-const keyOf = (kind, ref) => `form-${room}-${kind}${ref ? "-" + ref : ""}`;
+const keyOf = (kind, ref) => `${room}-${body.dataset.by}-form-${kind}${ref ? "-" + ref : ""}`;
 const formKey = form => keyOf(form.dataset.kind, form.elements.ref?.value);
 let busy = false, files; // the module that sends files, once there are some
 
