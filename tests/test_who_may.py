@@ -7,6 +7,7 @@ Rule 2: what may be written is really written; what may not leaves the record as
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,14 +20,18 @@ from app.domain.errors import Forbidden, OthersToAnswer
 from app.domain.events import KINDS
 from app.domain.matters import ANSWERS, TAKING_BACK
 from app.domain.workrooms import RoomState, Side
-from app.services import accounts, record, room_closing, workrooms
+from app.services import accounts, record, room_closing, second_factor, workrooms
 from app.services.access import Actor
+from app.services.accounts import SESSION_COOKIE, Client
 from app.services.clock import ManualClock
+from app.views.compose import FORMS, parts_of
+from app.views.compose_parts import Field, typed_of_body
 from tests.agreements import agree, write
 from tests.bodies import CLIENT, FREELANCER, body_for
 from tests.builders import Pair, build_account
 from tests.conftest import NOW
 from tests.live import Live, ViewerClient, live_server
+from tests.services.test_second_factor import code_at
 
 ROLES = ("client", "freelancer", "second client", "mediator", "stranger", "operator")
 BOTH = frozenset({"client", "freelancer", "second client"})
@@ -92,6 +97,8 @@ BEFORE_TERMS = {
     "work_view.declined": "invalid_body",
 }
 
+STATUS_MEANS = {303: "written", 403: "forbidden", 404: "not_found", 409: "room_closed", 422: "invalid_body"}
+
 
 def expected(role: str, kind: str, state: RoomState) -> str:
     """Return what becomes of an entry: "written", or the code of its refusal."""
@@ -110,6 +117,7 @@ class Cast:
 
     live: Live
     people: dict[str, Actor]
+    sessions: dict[str, str]
 
     async def room(self, state: RoomState, kind: str = "") -> str:
         """Open a workroom of these people in a state, with terms that allow what `kind` needs."""
@@ -151,7 +159,26 @@ async def cast(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cast]:
         people["operator"] = await accounts.create_account(
             live.resources, "operator@example.org", "Opal Reed", "correct horse", operator=True
         )
-        yield Cast(live, people)
+        browser = Client("127.0.0.1", "browser")
+        sessions = {
+            role: await accounts.sign_in(live.resources, actor.email, "correct horse", browser)
+            for role, actor in people.items()
+        }
+        operator = people["operator"]  # opens no page without a second factor
+        await second_factor.begin(live.resources, operator)
+        set_up = (await second_factor.factor_of(live.resources, operator)).set_up
+        assert set_up is not None
+        code = code_at(set_up.secret, live.resources.clock.real_now())
+        await second_factor.confirm(live.resources, sessions["operator"].credential, code)
+        yield Cast(live, people, {role: signed.token for role, signed in sessions.items()})
+
+
+@asynccontextmanager
+async def browser_of(cast: Cast, role: str) -> AsyncIterator[httpx.AsyncClient]:
+    """Be signed in as in a browser, by a cookie."""
+    cookies, headers = {SESSION_COOKIE: cast.sessions[role]}, {"Origin": cast.live.url}
+    async with httpx.AsyncClient(base_url=cast.live.url, cookies=cookies, headers=headers, timeout=10) as http:
+        yield http
 
 
 def message(role: str, kind: str, ref: int | None, cid: str) -> dict[str, Any]:
@@ -160,10 +187,31 @@ def message(role: str, kind: str, ref: int | None, cid: str) -> dict[str, Any]:
     return {"kind": kind, "body": body, "cid": cid} | ({} if ref is None else {"ref": ref})
 
 
+def form_of(room: str, sent: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return where the page's form for such an entry goes, and its fields."""
+    kind, body = sent["kind"], sent["body"]
+    fields = {"cid": sent["cid"], "ref": str(sent.get("ref", ""))}
+    if kind in FORMS:
+        parts = parts_of(FORMS[kind])
+        for part in parts:  # a select that nobody touched says its first choice
+            if isinstance(part, Field) and part.type == "select" and part.required and isinstance(part.options, tuple):
+                fields[part.name] = part.options[0][0]
+        typed = typed_of_body(parts, body, str(body.get("currency", "EUR")))
+        return f"/rooms/{room}/compose/{kind}", fields | typed.values
+    if kind == "transcript":
+        lines = [{"who": line["who"], "at": "", "text": line["text"]} for line in body["lines"]]
+        said = {name: [line[name] for line in lines] for name in ("who", "at", "text")}
+        return f"/rooms/{room}/transcripts", fields | said | {"medium": body["medium"], "title": body["title"]}
+    return f"/rooms/{room}/entries", fields | {"kind": kind} | {name: str(value) for name, value in body.items()}
+
+
 async def try_page(http: httpx.AsyncClient, room: str, sent: dict[str, Any]) -> str:
-    """Send it as a form or a program does, over HTTP."""
-    answer = await http.post(f"/api/rooms/{room}/entries", json=sent)
-    return "written" if answer.status_code == 201 else str(answer.json()["error"]["code"])
+    """Send it as a page without script does: a form that is answered with another page."""
+    address, fields = form_of(room, sent)
+    answer = await http.post(address, data=fields)
+    if answer.status_code == 303:
+        assert answer.headers["location"].startswith(f"/rooms/{room}#e-"), answer.headers["location"]
+    return STATUS_MEANS.get(answer.status_code, str(answer.status_code))
 
 
 async def try_socket(viewer: ViewerClient, room: str, sent: dict[str, Any]) -> str:
@@ -200,7 +248,7 @@ async def test_a_role_writes_what_the_table_says(cast: Cast, role: str, state: R
     rooms: dict[str, str] = {}  # in which something is written, by the terms that they have
     actor = cast.people[role]
     try:
-        async with cast.live.viewer(actor) as viewer, cast.live.http(actor) as http:
+        async with cast.live.viewer(actor) as viewer, browser_of(cast, role) as http:
             for number, kind in enumerate(sorted(KINDS)):
                 want = expected(role, kind, state)
                 for entrance in ("page", "socket"):
