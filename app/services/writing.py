@@ -203,12 +203,18 @@ def _check_state(info: RoomInfo, kind: str) -> None:
 async def _check_ref(tx: Tx, member: Member, draft: Draft, ref: int) -> None:
     if ref >= tx.head(draft.room).size:
         raise InvalidBody("`ref` must name an entry of this workroom.", field="ref")
-    if draft.kind != "correction":
+    is_correction = draft.kind == "correction"
+    if not is_correction and not (draft.kind in ANSWERS and draft.body.get("text")):
         return
     await tx.flush()
     target = (await rows.select_entries(tx.conn, draft.room, [ref])).get(ref)
-    if target is not None and target.by != member.by:
+    if target is None:
+        return
+    if is_correction and target.by != member.by:
         raise InvalidBody("You can correct what you wrote yourself.", field="ref")
+    if target.body is not None and target.body.get("restricted") and not draft.body.get("restricted"):
+        what = "correct is restricted: mark the correction" if is_correction else "answer is restricted: mark the words"
+        raise InvalidBody(f"The entry that you {what} too.", field="body.restricted")
 
 
 async def answer_silences(resources: Resources) -> int:

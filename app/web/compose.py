@@ -188,6 +188,8 @@ async def _first_values(looking: Looking, form: Form, request: Request, around: 
         "time_zone": room.time_zone, "blur_max": "0", "currency": around.currency,
         "work_view": "on" if room.work_view else "", "ref": request.query_params.get("ref", ""),
     }  # fmt: skip
+    if given["ref"].isdecimal() and await _is_restricted(looking, given["ref"]):
+        given["restricted"] = "on"
     if "pay" in typed.values:
         given.pop("work_view")
     for part in parts:
@@ -201,6 +203,12 @@ async def _first_values(looking: Looking, form: Form, request: Request, around: 
     return typed
 
 
+async def _is_restricted(looking: Looking, ref: str) -> bool:
+    """Whether the entry that a form is about is restricted: what is said to it is, too."""
+    about = await record.entry(looking.resources, looking.actor, looking.room.id, number_of(ref, "ref") or 0)
+    return bool((about.body or {}).get("restricted"))
+
+
 async def _terms_now(looking: Looking, request: Request, around: Around) -> Typed:
     """Return the terms form as it begins: with an open proposal (`?from=`), else with the terms in force."""
     every: TermsOfRoom = await terms.terms_of_room(looking.resources, looking.actor, looking.room.id)
@@ -212,8 +220,8 @@ async def _terms_now(looking: Looking, request: Request, around: Around) -> Type
         body = _body_of_terms(versions[-1].what)
     if body is None:
         return Typed({}, {})
-    kept = {name: value for name, value in body.items() if name not in ("text", "files", "restricted")}
-    return typed_of_body(FORMS["terms.proposed"].parts, kept, str(body["currency"]))
+    kept = {name: value for name, value in body.items() if name not in ("text", "files")}
+    return typed_of_body(parts_of(FORMS["terms.proposed"]), kept, str(body["currency"]))
 
 
 def _body_of_terms(what: TermsProposed) -> dict[str, Any]:

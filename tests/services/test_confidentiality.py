@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.domain.errors import NotFound
+from app.domain.errors import InvalidBody, NotFound
 from app.domain.matters import MatterState
 from app.services import confidentiality, record
 from app.services.clock import ManualClock
@@ -104,3 +104,34 @@ async def test_a_receipt_proves_a_restricted_entry_without_its_words(resources: 
     receipt = await record.receipt(resources, pair.client, pair.room, seq)
     assert not any(word in receipt for word in WORDS.split())
     assert (await confidentiality.confidentiality(resources, pair.client, pair.room)).views == [], "nothing was taken"
+
+
+async def test_a_correction_of_a_restricted_entry_is_restricted_too(resources: Resources, pair: Pair) -> None:
+    seq = await restricted(resources, pair)
+    body = {"text": f"not {WORDS}"}
+    with pytest.raises(InvalidBody, match="correct is restricted: mark the correction too") as refused:
+        await record.append(resources, pair.freelancer, pair.room, "correction", body, seq)
+    assert refused.value.field == "body.restricted"
+    again = await record.append(
+        resources, pair.freelancer, pair.room, "correction", body | {"restricted": True}, seq, "the-same"
+    )
+    with pytest.raises(InvalidBody):  # and so is a correction of the correction
+        await record.append(resources, pair.freelancer, pair.room, "correction", body, again.seq)
+    assert (await record.page(resources, pair.client, pair.room)).entries[-1].seq == again.seq
+
+
+async def test_words_with_the_answer_to_a_restricted_entry_are_restricted_too(resources: Resources, pair: Pair) -> None:
+    body = {"to": WORDS, "text": WORDS, "restricted": True}
+    asked = (await record.append(resources, pair.freelancer, pair.room, "disclosure.requested", body)).seq
+    with pytest.raises(InvalidBody, match="answer is restricted"):
+        await record.append(resources, pair.client, pair.room, "disclosure.declined", {"text": WORDS}, asked)
+    marked = {"text": WORDS, "restricted": True}
+    answer = await record.append(resources, pair.client, pair.room, "disclosure.declined", marked, asked)
+    assert WORDS not in sentence(answer, resources.rooms[pair.room], withhold=True)
+
+
+async def test_a_restricted_entry_is_answered_without_words_as_any_other(resources: Resources, pair: Pair) -> None:
+    body = {"to": WORDS, "text": WORDS, "restricted": True}
+    asked = (await record.append(resources, pair.freelancer, pair.room, "disclosure.requested", body)).seq
+    answer = await record.append(resources, pair.client, pair.room, "disclosure.approved", {}, asked)
+    assert answer.body == {}

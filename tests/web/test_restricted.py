@@ -77,3 +77,14 @@ async def test_a_comment_on_time_has_no_mark_and_a_refused_entry_keeps_its_own(l
     assert (comment.status_code, correction.status_code) == (422, 422)
     assert 'name="restricted" value="1">' in comment.text and "body.restricted" not in comment.text
     assert 'name="restricted" value="1" checked' in correction.text
+
+
+async def test_the_form_of_an_answer_to_a_restricted_entry_is_marked_already(live: Live, pair: Pair) -> None:
+    lines = [{"who": "Ana", "text": WORDS}]
+    body = {"medium": "chat", "title": WORDS, "lines": lines, "restricted": True}
+    seq = (await record.append(live.resources, pair.freelancer, pair.room, "transcript", body)).seq
+    path = f"/rooms/{pair.room}/compose/transcript.contested"
+    async with browsing(live, pair.client) as browser:
+        form = (await browser.get(path, params={"ref": seq})).text
+    box = next(tag for tag in form.split("<input") if 'name="restricted"' in tag)
+    assert " checked" in box.partition(">")[0]

@@ -65,7 +65,9 @@ class PersonBody(EntryBody, frozen=True, kw_only=True):
 
 
 class AnswerBody(EntryBody, frozen=True, kw_only=True):
-    """An answer to the entry that `ref` names. `by_silence`: nobody answered in time, the system did."""
+    """An answer to the entry that `ref` names. `by_silence`: nobody answered in time, the system did. `restricted`: as
+    of other bodies."""
 
     text: Note | None = None
     by_silence: bool = False
+    restricted: bool = False
