@@ -153,7 +153,8 @@ async def posted_draft(request: Request) -> tuple[Draft, dict[str, Any], str | N
     text, ref = field("text").replace("\r\n", "\n"), None if kind == "comment" else number("ref")
     restricted = bool(field("restricted")) and kind != "comment"  # which has no such mark
     draft = Draft(text, kind, ref, sent, problem, restricted)
-    body: dict[str, Any] = {"text": draft.text} if draft.text or kind not in ANSWERS else {}
+    words = text if text.strip() or not sent or kind in ANSWERS else _only_files(len(sent))
+    body: dict[str, Any] = {"text": words} if words or kind not in ANSWERS else {}
     if sent:
         body["files"] = [ref_of(row) for row in sent]
     if restricted:
@@ -161,6 +162,11 @@ async def posted_draft(request: Request) -> tuple[Draft, dict[str, Any], str | N
     if kind == "comment":
         body |= {"from_segment": number("from_segment"), "to_segment": number("to_segment")}
     return draft, body, field("cid") or None, field("next")
+
+
+def _only_files(count: int) -> str:
+    """Return the text of an entry that brings only files; no name of theirs, for a file may be restricted."""
+    return "See the attached file." if count == 1 else f"See the {count} attached files."
 
 
 def number_of(text: str, name: str) -> int | None:

@@ -13,8 +13,11 @@ list.setAttribute("aria-label", "Files that go with this entry");
 if (!list.isConnected) text.before(list);
 
 const read = () => { try { return JSON.parse(localStorage.getItem(KEY)) ?? [] } catch { return [] } };
-const keep = () => {
-  const kept = chips.filter(c => (c.ref || c.address) && c.state !== "failed").map(({name, size, address, ref, restricted, last}) => ({name, size, address, ref, restricted, last}));
+const idOf = c => c.address ?? c.ref.sha256 + c.ref.name, held = new Set(); // held: this tab's, now or before
+const keep = () => { // what another tab keeps stays
+  const own = chips.filter(c => (c.ref || c.address) && c.state !== "failed").map(({name, size, address, ref, restricted, last}) => ({name, size, address, ref, restricted, last}));
+  for (const c of own) held.add(idOf(c));
+  const kept = [...read().filter(c => !held.has(idOf(c))), ...own];
   try { kept.length ? localStorage.setItem(KEY, JSON.stringify(kept)) : localStorage.removeItem(KEY) } catch {}
 };
 const sized = n => { let u = 0; while (n >= 1024 && u < 2) { n /= 1024; u++ } return `${n < 10 && u ? n.toFixed(1).replace(".0", "") : Math.round(n)} ${UNITS[u]}` };
@@ -192,6 +195,7 @@ export function restore(refs) { // of an entry that was taken back
 for (const kept of read()) {
   const chip = {...kept, sent: 0, state: kept.ref ? "ready" : "failed", why: "Choose this file again, and its upload goes on where it was."};
   chips.push(chip);
+  held.add(idOf(chip));
   draw(chip);
 }
 
@@ -208,7 +212,7 @@ function check(e) { // before the composer sends: everything must be whole
     e.stopImmediatePropagation();
     return say("A comment on time takes no files. Choose another kind, or remove them.");
   }
-  if (!text.value.trim()) text.value = chips.map(c => c.name).join("\n");
+  if (!text.value.trim()) text.value = chips.length > 1 ? `See the ${chips.length} attached files.` : "See the attached file.";
 }
 document.addEventListener("submit", e => { if (e.target === form) check(e) }, true);
 document.addEventListener("keydown", e => {

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import os
 import re
 from pathlib import Path
 
+import pytest
 from PIL import Image
 from playwright.async_api import Page, Route, expect
 
-from app.services import files
+from app.services import files, record
 from tests.browser.conftest import OpenPage
 from tests.builders import Pair
 from tests.live import Live
@@ -111,6 +113,52 @@ async def test_chips_survive_a_reload_and_can_be_removed(pair: Pair, open_page: 
     await expect(card.locator(".files li")).to_have_count(1)
     await ana.page.reload()
     await expect(ana.page.locator(".chips li")).to_have_count(0)
+
+
+async def test_a_file_that_was_chosen_before_its_script_came_goes_with_the_entry(
+    pair: Pair, open_page: OpenPage
+) -> None:
+    ana = await open_page(pair.freelancer, f"/rooms/{pair.room}")
+    await ana.live()
+    page, coming = ana.page, asyncio.Event()
+
+    async def late(route: Route) -> None:
+        await coming.wait()
+        await route.continue_()
+
+    await page.route("**/files*.js", late)
+    await page.set_input_files("input[name=files]", {"name": "plan.txt", "mimeType": "text/plain", "buffer": b"1"})
+    await page.fill("#text", "The plan.")
+    await page.press("#text", "Enter")
+    await expect(page.locator("#text")).to_have_value("The plan.")
+    coming.set()
+    await expect(page.locator(".chips").get_by_label("restricted")).to_have_count(1)
+    await page.press("#text", "Enter")
+    card = page.locator(".log:not(.pending) .card-row", has_text="The plan.")
+    await expect(card.locator(".files li")).to_have_count(1)
+
+
+@pytest.mark.parametrize("javascript", [True, False])
+async def test_files_alone_can_be_sent_and_no_text_names_them(
+    pair: Pair, open_page: OpenPage, live: Live, javascript: bool
+) -> None:
+    ana = await open_page(pair.freelancer, f"/rooms/{pair.room}", javascript=javascript)
+    if javascript:
+        await ana.live()
+    for count, words in ((1, "See the attached file."), (2, "See the 2 attached files.")):
+        await choose(ana.page, *((f"plan-{n}.txt", b"Plan.") for n in range(count)))
+        if javascript:
+            await expect(ana.page.locator(".chips").get_by_label("restricted")).to_have_count(count)
+        await ana.page.get_by_role("button", name="Send").click()
+        card = ana.page.locator(".log:not(.pending) .card-row", has_text=words)
+        await expect(card.locator(".files li")).to_have_count(count)
+    await ana.page.get_by_role("button", name="Send").click()
+    await expect(ana.page.locator("#composer .problem")).to_be_visible()
+    found = (await record.page(live.resources, pair.client, pair.room)).entries
+    assert [e.body["text"] for e in found if e.kind == "message" and e.body] == [
+        "See the attached file.",
+        "See the 2 attached files.",
+    ]
 
 
 async def test_a_file_that_is_too_large_says_so_beside_it(pair: Pair, open_page: OpenPage, tmp_path: Path) -> None:

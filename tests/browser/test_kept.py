@@ -23,7 +23,7 @@ async def become(page: Page, live: Live, actor: Actor) -> None:
 
 async def messages(live: Live, pair: Pair) -> list[tuple[str | None, str]]:
     found = await record.page(live.resources, pair.client, pair.room)
-    return [(entry.by, entry.body["text"]) for entry in found.entries if entry.kind == "message"]
+    return [(entry.by, entry.body["text"]) for entry in found.entries if entry.kind == "message" and entry.body]
 
 
 async def tab(page: Page, room: str) -> Page:
