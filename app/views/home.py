@@ -17,7 +17,7 @@ from app.views.names import first_name
 from app.views.notices import week_text
 from app.views.presence import last_html
 from app.views.rendering import macro
-from app.views.sentences import sentence
+from app.views.sentences import is_restricted, sentence
 
 MATTERS: dict[str, tuple[str, str]] = {  # of each kind: its icon, and what its author did
     "terms.proposed": ("handshake", "proposed terms"),
@@ -85,7 +85,7 @@ def last_words_html(entry: Entry | None, room: RoomInfo) -> Markup:
     """Return the last thing that a person said in a room."""
     if entry is None:
         return Markup("")
-    said = last_html(sentence(entry, room), entry.at, room.time_zone)
+    said = last_html(sentence(entry, room), entry.at, room.time_zone, restricted=is_restricted(entry))
     return Markup('<span data-by="{}" data-seq="{}">{}</span>').format(entry.by, entry.seq, said)
 
 

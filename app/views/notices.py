@@ -12,7 +12,7 @@ from app.domain.timerange import datetime_of
 from app.domain.workrooms import RoomInfo
 from app.services.notices import Notice
 from app.views.rendering import zone_of
-from app.views.sentences import sentence
+from app.views.sentences import is_restricted, sentence
 
 ICONS: dict[Reason, str] = {
     Reason.WAITING: "hourglass",
@@ -46,6 +46,7 @@ class ShownNotice(Struct, frozen=True):
     at: int
     zone: str
     is_read: bool
+    restricted: bool = False
 
 
 def shown_notice(notice: Notice, *, withhold: bool = False) -> ShownNotice:
@@ -62,6 +63,7 @@ def shown_notice(notice: Notice, *, withhold: bool = False) -> ShownNotice:
         at=entry.at if entry is not None and row.reason is not Reason.DUE_SOON else row.created_at,
         zone=info.time_zone,
         is_read=row.read_at is not None,
+        restricted=entry is not None and is_restricted(entry),
     )
 
 

@@ -37,6 +37,6 @@ def proof_html(room: str, size: int, note: str) -> Markup:
     return macro("_people.html", "proof")(room, size, note)
 
 
-def last_html(said: str, at: int | None, zone: str) -> Markup:
+def last_html(said: str, at: int | None, zone: str, *, restricted: bool = False) -> Markup:
     """Return the last words in a room, for lists of rooms."""
-    return macro("_people.html", "last")(said, at, zone)
+    return macro("_people.html", "last")(said, at, zone, restricted)

@@ -16,7 +16,7 @@ from app.domain.timerange import instant_text
 from app.domain.workrooms import RoomInfo
 from app.views.names import name_of, person
 from app.views.rendering import when_day
-from app.views.sentences import sentence
+from app.views.sentences import is_restricted, sentence
 
 SNIPPET_CHARS = 260
 BEFORE_CHARS = 70  # of them, what stands before the first mark
@@ -36,6 +36,7 @@ class Result(Struct, frozen=True):
     time: Markup
     snippet: Markup
     address: str
+    restricted: bool
 
 
 def kind_name(kind: str) -> str:
@@ -58,6 +59,7 @@ def result_of(entry: Entry, room: RoomInfo, query: Query) -> Result:
         time=when_day(entry.at, room.time_zone),
         snippet=snippet(entry, room, query),
         address=f"/rooms/{room.id}/entries/{entry.seq}",
+        restricted=is_restricted(entry),
     )
 
 

@@ -32,6 +32,11 @@ def sentence(entry: Entry, room: RoomInfo, *, withhold: bool = False) -> str:
     return SENTENCES[entry.kind](whom, body, room)
 
 
+def is_restricted(entry: Entry) -> bool:
+    """Whether an entry is restricted: where its sentence is shown, so is the mark (rule 6.4)."""
+    return entry.body is not None and bool(entry.body.get("restricted"))
+
+
 def _says(prefix: str, field: str = "text") -> Callable[[str, Body, RoomInfo], str]:
     return lambda who, body, room: f"{who}{prefix}: {one_line(body[field])}"
 

@@ -53,6 +53,7 @@ class Proposal:
     means: str
     lines: list[ComparedLine]
     buttons: list[AnswerButton]
+    restricted: bool
 
     @property
     def may_counter(self) -> bool:
@@ -158,7 +159,13 @@ def _proposal(
     if reader.side is Side.FREELANCER and matter.side == reader.side and matter.by != reader.by:
         theirs = [button for button in theirs if button.kind not in TAKING_BACK]
     return Proposal(
-        matter, matter.by, who_must_act(matter, room), SILENCE[matter.kind].means, lines[1:], theirs
+        matter,
+        matter.by,
+        who_must_act(matter, room),
+        SILENCE[matter.kind].means,
+        lines[1:],
+        theirs,
+        proposed.restricted,
     )  # the first line names the freelancer, as the page does
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -12,10 +13,12 @@ from app.config import Settings
 from app.services import accounts, record
 from app.services.access import Actor
 from app.services.accounts import SESSION_COOKIE, Client
+from tests.bodies import hourly_terms
 from tests.builders import Pair, build_pair
 from tests.live import Live, live_server
 
 WORDS = "tidal berth price"
+MARK = 'class="pill hush" title="Restricted: it does not leave this workroom"'
 
 
 @pytest.fixture(scope="module")
@@ -88,3 +91,26 @@ async def test_the_form_of_an_answer_to_a_restricted_entry_is_marked_already(liv
         form = (await browser.get(path, params={"ref": seq})).text
     box = next(tag for tag in form.split("<input") if 'name="restricted"' in tag)
     assert " checked" in box.partition(">")[0]
+
+
+async def test_the_mark_stands_wherever_restricted_words_are_shown(live: Live, pair: Pair) -> None:
+    room = f"/rooms/{pair.room}"
+    mention = await write(live, pair.freelancer, pair.room, text=f"@dana {WORDS}")
+    await write(live, pair.freelancer, pair.room, "disclosure.requested", to="The office")
+    pages = ("/", "/notices", f"{room}/confidentiality", "/search?q=tidal")
+    async with browsing(live, pair.client) as browser:
+        html = {path: (await browser.get(path)).text for path in pages}
+        quoting = f"{room}/compose/agreement?ref={mention}"
+        html[quoting] = (await browser.get(quoting)).text
+    for path, text in html.items():
+        assert MARK in text, path
+        assert WORDS in re.sub("</?mark>", "", text), path
+
+
+async def test_restricted_terms_are_marked_on_their_page_while_proposed_and_in_force(live: Live, pair: Pair) -> None:
+    body = hourly_terms() | {"restricted": True}
+    seq = (await record.append(live.resources, pair.client, pair.room, "terms.proposed", body)).seq
+    async with browsing(live, pair.client) as browser:
+        assert (await browser.get(f"/rooms/{pair.room}/terms")).text.count(MARK) == 1
+        await record.append(live.resources, pair.freelancer, pair.room, "terms.accepted", {}, seq)
+        assert (await browser.get(f"/rooms/{pair.room}/terms")).text.count(MARK) == 2, "what holds, and its version"
