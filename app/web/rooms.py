@@ -8,7 +8,7 @@ Rule 3: what was typed comes back with every refusal.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,20 +18,19 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from app.domain.checkpoint import parse_checkpoint
 from app.domain.errors import NotFound, WorkroomError
 from app.domain.matters import ANSWERS
 from app.domain.record import Entry
 from app.domain.timerange import local_day
 from app.domain.workrooms import PARTIES, WRITTEN_BY_PEOPLE, RoomInfo, Side
-from app.services import invitations, record, transcripts, workview
-from app.services.checkpoints import latest_checkpoint
+from app.services import invitations, record, transcripts
 from app.services.reading import seen_by
 from app.services.resources import Resources
 from app.services.workrooms import RoomSummary
 from app.views.entries import entry_row, entry_rows
-from app.views.presence import proof_html, seen_html
+from app.views.presence import seen_html
 from app.views.rendering import day_text, page
+from app.views.sentences import sentence
 from app.web.errors import error_response, status_of, wants_json
 from app.web.parts import (
     Draft,
@@ -44,7 +43,7 @@ from app.web.parts import (
     room_context,
     safe_path,
 )
-from app.web.side import agreed_context
+from app.web.side import side_context
 
 ENTRIES_SHOWN = 100
 ENTRIES_SHOWN_MAX = 300  # as many rows as a page holds live
@@ -85,37 +84,57 @@ def _is_news(entry: Entry, summary: RoomSummary) -> bool:
 async def show_room(request: Request) -> Response:
     """`GET /rooms/<room>`: the end of the timeline; `?before=` and `?around=` show an earlier part."""
     looking = await looking_at(request)
-    return HTMLResponse(await _room_html(request, looking))
+    return HTMLResponse(await _room_html(request, looking, _asked_draft(request)))
+
+
+def _asked_draft(request: Request) -> Draft | None:
+    """Return an answer to the entry that `?answer=` names, or a correction of the one of `?correct=`."""
+    for name, kind in (("answer", "message"), ("correct", "correction")):
+        if (ref := _number(request, name)) is not None:
+            return Draft(kind=kind, ref=ref)
+    return None
 
 
 async def _room_html(request: Request, looking: Looking, draft: Draft | None = None, problem: str = "") -> str:
     room = looking.room
     summaries, summary = await my_rooms(looking)
-    (entries, head), around, week, note, seen, agreed = await asyncio.gather(
+    (entries, head), around, seen, side = await asyncio.gather(
         _entries(request, looking, summary),
         room_context(looking, summaries),
-        _week(looking),
-        latest_checkpoint(looking.resources, looking.actor, room.id),
         seen_by(looking.resources, looking.actor, room.id),
-        agreed_context(looking),
+        side_context(looking),
     )
     at_end = not entries or entries[-1].seq >= head
     context: dict[str, Any] = {
         **around,
-        **agreed,
-        **composer_context(looking, draft, problem),
+        **side,
+        **composer_context(looking, draft, problem, pays=side["pays"]),
         "rows": await shown_rows(looking.resources, entries, room, summary),
         "earlier": entries[0].seq if entries and entries[0].seq > 0 else None,
         "head": entries[-1].seq if entries else -1,
         "at_end": at_end,
         "seen": summary.seen,
-        "seen_marks": [seen_html(room, by, seen.get(by, -1)) for by in room.members],
-        "invite": not all(room.on_side(side) for side in PARTIES),
-        "week": week,
+        "seen_marks": _seen_marks(looking, seen, head),
+        "quote": await _quote(looking, draft),
         "question": await transcripts.question_for(looking.resources, looking.actor, room.id),
-        "proof": proof_html(room.id, parse_checkpoint(note).size, note.decode()),
     }
     return page("room.html", request=request, actor=looking.actor, **context)
+
+
+def _seen_marks(looking: Looking, seen: Mapping[str, int], head: int) -> list[Markup]:
+    """Return the marks of the others who have read everything; a mediator leaves none."""
+    others = [m.by for m in looking.room.members.values() if m.side in PARTIES and m.by != looking.member.by]
+    return [seen_html(looking.room, by, seen[by]) for by in others if seen.get(by, -1) >= head]
+
+
+async def _quote(looking: Looking, draft: Draft | None) -> str:
+    """Return the entry that a draft is about, in a sentence; nothing if there is none."""
+    if draft is None or draft.ref is None:
+        return ""
+    try:
+        return sentence(await record.entry(looking.resources, looking.actor, looking.room.id, draft.ref), looking.room)
+    except NotFound:
+        return ""  # its number was mistyped: the refusal says so
 
 
 async def _entries(request: Request, looking: Looking, summary: RoomSummary) -> tuple[list[Entry], int]:
@@ -130,24 +149,6 @@ async def _entries(request: Request, looking: Looking, summary: RoomSummary) -> 
         limit = max(ENTRIES_SHOWN, min(unread, ENTRIES_SHOWN_MAX))
         found = await record.page(resources, actor, room, limit=limit)
     return found.entries, found.head
-
-
-async def _week(looking: Looking) -> list[dict[str, Any]]:
-    """Return this week's hours of each freelancer."""
-    made = []
-    weeks = await workview.weeks(looking.resources, looking.actor, looking.room.id)
-    for member in looking.room.on_side(Side.FREELANCER):
-        documented = sum(day.documented_ms for day in weeks[member.by])
-        tracked = sum(day.tracked_ms for day in weeks[member.by])
-        made.append(
-            {
-                "name": member.name,
-                "total_ms": documented + tracked,
-                "documented_ms": documented,
-                "tracked_ms": tracked,
-            }
-        )
-    return made
 
 
 async def load_earlier(request: Request) -> Response:
@@ -207,6 +208,8 @@ async def show_receipt(request: Request) -> Response:
         room=room,
         entry=entry,
         row=entry_row(entry, room),
+        answerable=entry.kind in WRITTEN_BY_PEOPLE and looking.member.side in PARTIES and room.state.value != "closed",
+        own=entry.by == looking.member.by,
         receipt=receipt,
         key=looking.resources.signer.verifier_key(room.id),
     )

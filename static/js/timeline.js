@@ -44,8 +44,8 @@ function announce(row) {
 if (log) {
   const anchor = document.getElementById(location.hash.slice(1));
   const divider = log.querySelector(".day.new");
-  if (!anchor) divider ? divider.scrollIntoView({block: "start"}) : goEnd();
-  anchor?.scrollIntoView({block: "center"});
+  if (!anchor || anchor.id === "unread") divider ? divider.scrollIntoView({block: "start"}) : goEnd();
+  else anchor.scrollIntoView({block: "center"});
   stuck = atEnd();
   addEventListener("load", () => { if (stuck) goEnd() });
   scroller.addEventListener("scroll", () => { stuck = atEnd(); count(); if (stuck) see() }, {passive: true});

@@ -68,7 +68,7 @@ async def test_home_lists_rooms_with_what_is_unread(live: Live, pair: Pair) -> N
     await _say(live, pair.freelancer, pair.room, "Two days on top")
     async with browsing(live, pair.client) as browser:
         html = (await browser.get("/")).text
-    assert f'href="/rooms/{pair.room}"' in html
+    assert f'href="/rooms/{pair.room}#unread"' in html
     assert "Waiting for you" in html and "1 unread entry in Harbour booking site" in html
     assert "Ana: Two days on top" in html
 
@@ -99,7 +99,10 @@ async def test_an_entry_is_posted_without_script_once_even_if_posted_twice(live:
     [
         ({"kind": "correction", "text": "Kept text"}, "Name the number of the entry that this corrects."),
         ({"kind": "nonsense", "text": "Kept text"}, "There is no entry of the kind"),
-        ({"kind": "comment", "text": "Kept text", "from_segment": "1", "to_segment": "2"}, "This is for the freelancer to do."),
+        (
+            {"kind": "comment", "text": "Kept text", "from_segment": "1", "to_segment": "2"},
+            "This is for the freelancer to do.",
+        ),
         ({"kind": "message", "text": "Kept text", "ref": "99999"}, "There is no entry of this number"),
         ({"kind": "message", "text": "Kept text " * 4000}, "longer than 32 KiB"),
     ],
