@@ -56,6 +56,11 @@ class TermsOfRoom(Struct, frozen=True):
     open: list[tuple[Matter, Entry]]
     authors: dict[int, str] = {}
 
+    @property
+    def pays(self) -> dict[str, str]:
+        """What the last terms of each freelancer say of the pay."""
+        return {member: versions[-1].what.pay for member, versions in self.versions.items() if versions}
+
 
 # Reading
 

@@ -7,6 +7,8 @@ Rule 3: what role and state refuse is not offered; where one might look for it, 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from msgspec import Struct
 
 from app.domain.workrooms import Member, RoomInfo, RoomState, Side, may_write, refusal_of_state
@@ -205,8 +207,9 @@ def parts_of(form: Form) -> tuple[Part, ...]:
     return (*form.parts, RESTRICTED) if form.kind != _HANDOVER.kind else form.parts
 
 
-def reason_against(form: Form, room: RoomInfo, member: Member) -> str | None:
-    """Return why a member cannot write an entry of this kind now, or None. "" says that it is for others."""
+def reason_against(form: Form, room: RoomInfo, member: Member, pays: Mapping[str, str] | None) -> str | None:
+    """Return why a member cannot write an entry of this kind now, or None. "" says that it is for others. `pays` is
+    what the terms of each freelancer say of the pay, where it is known."""
     if not may_write(member.side, form.kind):
         return ""
     refused = refusal_of_state(room.state, form.kind)
@@ -218,16 +221,23 @@ def reason_against(form: Form, room: RoomInfo, member: Member) -> str | None:
         return "It is part of the terms already."
     if form.kind in _ABOUT_FREELANCER and not room.on_side(Side.FREELANCER):
         return "No freelancer has joined yet."
+    if form.kind == _MILESTONE.kind and pays is not None and not _has_fixed_price(member, pays):
+        return "Milestones belong to a fixed price."
     if form.kind == _HANDOVER.kind and len(room.members) < 2:
         return "Nobody else has joined yet."
     return None
 
 
-def offers(room: RoomInfo, member: Member) -> list[tuple[str, list[Offer]]]:
+def _has_fixed_price(member: Member, pays: Mapping[str, str]) -> bool:
+    """Whether there is a fixed price to which this member can propose a milestone: a freelancer's own, or anybody's."""
+    return "fixed" in ([pays.get(member.by)] if member.side is Side.FREELANCER else pays.values())
+
+
+def offers(room: RoomInfo, member: Member, pays: Mapping[str, str] | None) -> list[tuple[str, list[Offer]]]:
     """Return the menu for a member: groups with what can be written, and why the rest cannot."""
     made = []
     for name, forms in GROUPS:
-        reasons = [(form, reason_against(form, room, member)) for form in forms]
+        reasons = [(form, reason_against(form, room, member, pays)) for form in forms]
         listed = [Offer(form, reason or "") for form, reason in reasons if reason != ""]
         if listed:
             made.append((name, listed))

@@ -122,9 +122,11 @@ async def _form(request: Request) -> tuple[Looking, Form]:
     form = FORMS.get(request.path_params["kind"])
     if form is None:
         raise NotFound()
-    reason = reason_against(form, looking.room, looking.member)
-    if reason is not None and request.method != "POST":  # what was typed is refused by the service, and comes back
-        raise Forbidden(reason or "This is for the other side to write.")
+    if request.method != "POST":  # what was typed is refused by the service, and comes back
+        every = await terms.terms_of_room(looking.resources, looking.actor, looking.room.id)
+        reason = reason_against(form, looking.room, looking.member, every.pays)
+        if reason is not None:
+            raise Forbidden(reason or "This is for the other side to write.")
     return looking, form
 
 

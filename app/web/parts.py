@@ -116,8 +116,10 @@ async def room_context(looking: Looking, summaries: Sequence[RoomSummary]) -> di
     }
 
 
-def composer_context(looking: Looking, draft: Draft | None = None, problem: str = "") -> dict[str, Any]:
-    """Return what the form for a new entry shows."""
+def composer_context(
+    looking: Looking, draft: Draft | None = None, problem: str = "", *, pays: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Return what the form for a new entry shows. `pays`: of each freelancer's terms, where known."""
     room, member = looking.room, looking.member
     other = Side.FREELANCER if member.side is Side.CLIENT else Side.CLIENT
     names = [first_name(room, m.by) for m in room.on_side(other)]
@@ -127,7 +129,7 @@ def composer_context(looking: Looking, draft: Draft | None = None, problem: str 
         "other": " and ".join(names) or "the record",
         "draft": draft or Draft(),
         "problem": problem,
-        "offers": offers(room, member),
+        "offers": offers(room, member, pays),
         "segments": list(range(last - SEGMENTS_OFFERED, last + 1))[::-1],
     }
 

@@ -65,7 +65,7 @@ def patterns_html(request: Request | None = None) -> str:
         other="Dana",
         draft=Draft(),
         problem="Name the number of the entry that you correct.",
-        offers=offers(room, room.members[FREELANCER]),
+        offers=offers(room, room.members[FREELANCER], {FREELANCER: "hourly"}),
         segments=list(range(SEGMENT, SEGMENT + 5)),
     )
     return _THUMBNAIL.sub(lambda m: f"/static/samples/{SCREENS[int(m[1]) % len(SCREENS)]}.svg", html)

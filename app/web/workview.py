@@ -33,7 +33,7 @@ from app.domain.timerange import (
     segment_start,
 )
 from app.domain.workrooms import WRITTEN_BY_PEOPLE, RoomInfo, Side, checked_time_zone
-from app.services import frames, record, workview
+from app.services import frames, record, terms, workview
 from app.services.workview import DayView, HourView
 from app.views.cells import MARKS, WORDS, cells_html, total_html
 from app.views.entries import entry_rows
@@ -95,13 +95,16 @@ async def show_day(request: Request) -> Response:
     now = resources.clock.record_now()
     on = _day(request, zone) or local_day(now, ZoneInfo(room.time_zone))
     summaries, summary = await my_rooms(looking)
-    days, around, chat = await asyncio.gather(
-        _days(looking, on, zone), room_context(looking, summaries), _chat(looking)
+    days, around, chat, agreed = await asyncio.gather(
+        _days(looking, on, zone),
+        room_context(looking, summaries),
+        _chat(looking),
+        terms.terms_of_room(resources, actor, room.id),
     )
     documented = sum(d.total.documented_ms for d in days)
     context: dict[str, Any] = {
         **around,
-        **composer_context(looking),
+        **composer_context(looking, pays=agreed.pays),
         **_day_context(on, zone, room),
         "tables": [DayTable(d.freelancer.by, d.freelancer.name, hour_groups(d, now)) for d in days],
         "documented_ms": documented,

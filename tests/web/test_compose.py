@@ -19,6 +19,7 @@ from app.services.access import Actor
 from app.services.accounts import SESSION_COOKIE, Client
 from app.services.clock import ManualClock
 from app.views.compose import ANSWERING, FORMS, GROUPS
+from tests.agreements import build_working
 from tests.builders import Pair, build_pair
 from tests.live import Live, live_server
 from tests.page_model import parse
@@ -254,3 +255,14 @@ def test_every_kind_that_people_write_has_a_form_or_a_button() -> None:
     offered = {form.kind for _, forms in GROUPS for form in forms}
     assert offered | ANSWERING | in_text | with_button >= WRITTEN_BY_PEOPLE
     assert with_button >= TAKING_BACK
+
+
+async def test_milestones_are_offered_where_there_is_a_fixed_price(live: Live) -> None:
+    reason = "Milestones belong to a fixed price."
+    for pay, told in (("hourly", True), ("fixed", False)):
+        made = await build_working(live.resources, pay=pay)
+        async with browsing(live, made.client) as browser:
+            for path in (f"/rooms/{made.room}", f"/rooms/{made.room}/work-view"):
+                assert (reason in (await browser.get(path)).text) is told
+            form = await browser.get(f"/rooms/{made.room}/compose/milestone.proposed")
+        assert (form.status_code, reason in form.text) == ((403, True) if told else (200, False))
