@@ -35,7 +35,6 @@ class Form(Struct, frozen=True):
     parts: tuple[Part, ...]
     note: str = ""
     takes_files: bool = True
-    keeps_draft: bool = True
     page: str = ""
 
 
@@ -160,7 +159,7 @@ _HANDOVER = Form(
         Field("label", "What it opens", "text", chars_max=TITLE, hint="This stays readable in the record"),
         Field("secret", "The secret", "secret", hint="Encrypted here, shown once to the receiver, then erased"),
     ),
-    note="After 14 days unseen it is erased.", takes_files=False, keeps_draft=False,
+    note="After 14 days unseen it is erased.", takes_files=False,
 )  # fmt: skip
 _DISCLOSURE = Form(
     "disclosure.requested", "shield-question-mark", "Disclosure", "May a third party be told?", "Ask",

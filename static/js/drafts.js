@@ -4,7 +4,7 @@
 // that is there. The composer's own forms are kept by forms.js.
 import {read, write} from "./kept.js";
 const NEVER = /password|present|secret|code|token/i, SENT = "draft-sent", TAB = "sessionStorage", WAIT_MS = 8000;
-const forms = [...document.querySelectorAll("form[data-draft]:not(#compose)")];
+const forms = [...document.querySelectorAll("form[data-draft]")];
 const keysOf = form => form.dataset.draft.split(" ").map(word => "kept-" + word);
 const pathOf = address => { try { return new URL(address, location.href).pathname } catch { return "" } };
 

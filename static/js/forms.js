@@ -8,7 +8,8 @@ const keyOf = (kind, ref) => `${room}-${body.dataset.by}-form-${kind}${ref ? "-"
 const formKey = form => keyOf(form.dataset.kind, form.elements.ref?.value);
 let busy = false, files; // the module that sends files, once there are some
 
-const words = form => [...new FormData(form)].filter(([name, value]) => typeof value === "string" && name !== "attached");
+const SECRET = "secret"; // the field that is kept nowhere
+const words = form => [...new FormData(form)].filter(([name, value]) => typeof value === "string" && name !== "attached" && name !== SECRET);
 const shown = () => document.getElementById("compose");
 
 function say(form, ...told) {
@@ -36,7 +37,16 @@ function over(form) { // the session is; the form stays as it is
   say(form, "Your session is over. ", link, ", then send this again. Nothing that you typed is lost.");
 }
 
+function leaves(form) { // a secret that was typed is dropped only when asked twice
+  const secret = form.elements[SECRET];
+  if (!secret?.value || "asked" in form.dataset) return true;
+  say(form, "The secret is kept nowhere. Close the form once more to drop it; the rest stays in this browser.");
+  form.dataset.asked = "";
+  secret.focus();
+}
+
 export async function open(href) {
+  if (panel && shown() && !leaves(shown())) return;
   for (const menu of document.querySelectorAll(".menu[open]")) menu.open = false;
   const url = new URL(href), key = keyOf(url.pathname.split("/").pop(), url.searchParams.get("ref")), kept = read(key);
   let answer;
@@ -48,6 +58,7 @@ export async function open(href) {
   if (!answer?.ok) answer = await fetch(href, {headers: PART}).catch(() => null);
   const form = answer?.ok ? await part(await answer.text()) : null;
   if (!form) return location.assign(href); // the page itself says why
+  give_back();
   panel.replaceChildren(form);
   composer.hidden = true;
   ready(form);
@@ -96,6 +107,7 @@ function give_back() { // the chips belong to the composer again
 
 function replace(old, form, submitter) {
   const scrolled = old.querySelector(".compose-body").scrollTop, added = submitter?.name === "add" && submitter.value;
+  if (form.elements[SECRET] && old.elements[SECRET]) form.elements[SECRET].value = old.elements[SECRET].value;
   give_back();
   old.replaceWith(form);
   ready(form);
@@ -142,13 +154,17 @@ document.addEventListener("submit", async e => {
 document.addEventListener("live:over", e => { if (shown()) { e.preventDefault(); over(shown()) } });
 document.addEventListener("input", e => {
   const form = e.target.form;
-  if (form?.id === "compose" && "draft" in form.dataset) write(formKey(form), words(form));
+  if (form?.id !== "compose") return;
+  delete form.dataset.asked;
+  write(formKey(form), words(form));
 });
 document.addEventListener("click", e => {
-  if (panel && e.target.closest?.("[data-shut]")) { e.preventDefault(); give_back(); shut() }
+  if (!e.target.closest?.("[data-shut]")) return;
+  if (!leaves(shown())) e.preventDefault();
+  else if (panel) { e.preventDefault(); give_back(); shut() }
 });
 document.addEventListener("keydown", e => {
-  if (e.key === "Escape" && panel && e.target.closest?.("#compose") && !e.isComposing) { give_back(); shut() }
+  if (e.key === "Escape" && panel && e.target.closest?.("#compose") && !e.isComposing && leaves(shown())) { give_back(); shut() }
 });
 
 if (!panel && shown()) { // a page of its own: what was typed before comes back here, too

@@ -135,6 +135,30 @@ async def test_a_secret_is_kept_nowhere_in_the_browser(live: Live, pair: Pair, o
     assert "never to be kept" not in await page.content()
 
 
+async def test_a_secret_is_dropped_only_when_asked_twice_and_what_stands_beside_it_is_kept(
+    live: Live, pair: Pair, open_page: OpenPage
+) -> None:
+    page = (await room_of(open_page, pair.client, pair)).page
+    form = await open_form(page, "handover")
+    await form.get_by_label("The secret").fill("never to be kept")
+    await form.get_by_label("What it opens").fill("The sandbox")
+    await page.keyboard.press("Escape")
+    await expect(form.locator(".problem[role=alert]")).to_contain_text("kept nowhere")
+    await expect(form.get_by_label("The secret")).to_be_focused()
+    await expect(form.get_by_label("The secret")).to_have_value("never to be kept")
+    await page.keyboard.type("!")  # it stays, so it is asked for again
+    await form.get_by_label("Close the form").click()
+    await expect(form.get_by_label("The secret")).to_have_value("never to be kept!")
+    await page.keyboard.press("Escape")
+    await expect(form).to_have_count(0)
+    form = await open_form(page, "handover")
+    await expect(form.get_by_label("What it opens")).to_have_value("The sandbox")
+    await expect(form.get_by_label("The secret")).to_have_value("")
+    assert "never to be kept" not in await page.evaluate("JSON.stringify(localStorage)")
+    await form.get_by_label("Close the form").click()
+    await expect(form).to_have_count(0)
+
+
 async def test_one_click_answers_on_both_pages_and_a_double_click_answers_once(
     live: Live, pair: Pair, open_page: OpenPage
 ) -> None:
