@@ -28,7 +28,8 @@ _README = """This is what the Workroom server keeps of your account: one JSON ob
 
 account.json       who you are here
 memberships.jsonl  your workrooms, and the pseudonym under which you stand in the record of each
-written/ROOM.jsonl everything that you wrote in a workroom; erased contents are null
+written/ROOM.jsonl everything that you wrote in a workroom; erased contents are null, and so are
+                   restricted ones: "withheld" says so, and the digest in "leaf" stays
 *.jsonl            sessions, devices and tokens, jobs, proposals, notices and settings: what there is of each
 
 Times are milliseconds since 1970 in UTC. The records of your workrooms, with what others wrote and with proofs, are

@@ -2,6 +2,7 @@
 
 Rule 1: EXPORTED and LEFT_OUT together name every table that refers to accounts; a test sees to it.
 Rule 2: what authenticates (digests of secrets, encrypted secrets) is never read.
+Rule 3: what is restricted is withheld, its digest stays (rule 6.4); a secret that is handed over never leaves.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ EXPORTED = {
     "notices": "account",
     "notice_settings": "account",
 }
+HANDOVER = "handover"
+RESTRICTED = b'"restricted":true'  # as canonical JSON writes the mark; within a text, its quotes would be escaped
 LEFT_OUT = {
     "links": "secrets that open something, or are over",
     "second_factors": "a secret",
@@ -77,15 +80,32 @@ async def select_memberships(conn: AsyncConnection, account: str) -> list[dict[s
 
 
 async def select_written(conn: AsyncConnection, room: str, by: str, after: int, limit: int) -> list[dict[str, Any]]:
-    """Return entries that somebody wrote in a room, behind a seq; `body` is null where it was erased."""
+    """Return entries that somebody wrote in a room, behind a seq; `body` is null where it was erased or is withheld."""
     query = (
-        select(entries.c.seq, entries.c.kind, entries.c.at, entries.c.ref, entries.c.cid, disclosures.c.body)
+        select(entries.c.seq, entries.c.kind, entries.c.at, entries.c.ref, entries.c.cid)
+        .add_columns(disclosures.c.body, entries.c.leaf)
         .outerjoin(disclosures, (disclosures.c.room == entries.c.room) & (disclosures.c.seq == entries.c.seq))
         .where(entries.c.room == room, entries.c.by == by, entries.c.seq > after)
         .order_by(entries.c.seq)
         .limit(limit)
     )
-    return [
-        {**row._mapping, "body": None if row.body is None else msgspec.Raw(row.body)}
-        for row in await conn.execute(query)
-    ]
+    return [_told(row) for row in await conn.execute(query)]
+
+
+def _told(row: Any) -> dict[str, Any]:
+    """Return an entry as the export tells it; with its leaf, which commits to the content, where some is withheld."""
+    told = {"seq": row.seq, "kind": row.kind, "at": row.at, "ref": row.ref, "cid": row.cid, "body": None}
+    if row.body is None:
+        return told
+    if row.kind != HANDOVER and RESTRICTED not in row.body:
+        return {**told, "body": msgspec.Raw(row.body)}
+    body: dict[str, Any] = msgspec.json.decode(row.body)
+    body.pop("sealed", None)
+    if "files" in body:
+        body["files"] = [_told_file(ref) for ref in body["files"]]
+    kept = None if body.get("restricted") else body
+    return {**told, "body": kept, "withheld": True, "leaf": row.leaf.decode()}
+
+
+def _told_file(ref: dict[str, Any]) -> dict[str, Any]:
+    return {"sha256": ref["sha256"], "restricted": True} if ref.get("restricted") else ref

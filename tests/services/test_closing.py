@@ -7,7 +7,7 @@ import json
 import zipfile
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from app.domain.errors import NotFound, NotSignedIn, StillActive, WrongPassword
 from app.domain.live import AccessRevoked
@@ -18,7 +18,7 @@ from app.services.accounts import Client
 from app.services.export import PAGE_ROWS, export_account
 from app.services.resources import Resources
 from app.storage.export import EXPORTED, LEFT_OUT
-from app.storage.tables import metadata, rooms
+from app.storage.tables import entries, metadata, rooms
 from app.storage.writer import Tx
 from tests.builders import build_account, build_pair
 from tests.published import Published
@@ -60,6 +60,32 @@ async def test_an_export_holds_what_one_gave_and_wrote_and_no_secret(resources: 
     everything = b"".join(files.values()).decode()
     assert "Not mine" not in everything and token not in everything and signed.token not in everything
     assert "_hash" not in everything and "argon2" not in everything
+
+
+async def test_an_export_withholds_what_is_restricted_but_its_digest_and_every_secret(resources: Resources) -> None:
+    pair = await build_pair(resources)
+    actor, room = pair.client, pair.room
+    said = await record.append(resources, actor, room, "message", {"text": "tidal price", "restricted": True})
+    file = {"name": "tidal.txt", "media": "text/plain", "bytes": 5, "sha256": "A" * 43}
+    quoting = '"restricted":true'
+    drafts = [
+        Draft(room, "message", "p1", {"text": "with a file", "files": [file, {**file, "restricted": True}]}),
+        Draft(room, "handover", "p1", {"to": "p2", "label": "The sandbox", "sealed": "c2VjcmV0" * 5}),
+        Draft(room, "message", "p1", {"text": quoting}),
+    ]
+    for draft in drafts:
+        await resources.database.writer.submit(draft)
+    files, _ = await exported(resources, actor)
+    restricted, attached, handed, quoted = lines(files[f"written/{room}.jsonl"])[-4:]
+    async with resources.database.read() as connection:
+        leaf = await connection.scalar(select(entries.c.leaf).where(entries.c.room == room, entries.c.seq == said.seq))
+    assert leaf is not None
+    assert (restricted["body"], restricted["withheld"], restricted["leaf"]) == (None, True, leaf.decode())
+    assert attached["body"] == {"text": "with a file", "files": [file, {"sha256": "A" * 43, "restricted": True}]}
+    assert handed["body"] == {"to": "p2", "label": "The sandbox"} and handed["withheld"]
+    assert quoted["body"] == {"text": quoting} and "withheld" not in quoted
+    everything = b"".join(files.values()).decode()
+    assert "tidal price" not in everything and "c2VjcmV0" not in everything
 
 
 async def test_an_export_of_much_comes_in_small_pieces(resources: Resources) -> None:
