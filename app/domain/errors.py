@@ -111,6 +111,16 @@ class WrongCode(WorkroomError):
     sentence = "This code is wrong, too old, or was used before. Type the one that your app shows now."
 
 
+class AddressUnconfirmed(WorkroomError):
+    """Only an account whose address is known to be its owner's may do this."""
+
+    code = "address_unconfirmed"
+    sentence = (
+        "Confirm your e-mail address first: the settings mail you the link. Until then you can use the workroom that "
+        "you were invited to, and no more."
+    )
+
+
 class SignUpClosed(WorkroomError):
     code = "sign_up_closed"
     sentence = "This server takes no new accounts by itself. Ask its operator, or a client, for an invitation."

@@ -41,6 +41,7 @@ from app.services.clock import PacedClock
 from app.services.links import SECRET_CHARS_MAX, digest_of, insert_link, new_secret, open_link, take_link
 from app.services.passwords import hash_password, try_password
 from app.services.resources import Resources
+from app.services.verification import require_verified
 from app.storage import accounts as rows
 from app.storage.accounts import AccountRow, SessionRow, TokenRow
 from app.storage.writer import Tx
@@ -59,6 +60,7 @@ class Credential(msgspec.Struct, frozen=True):
     id: str
     actor: Actor
     lacks_factor: bool = False
+    unconfirmed: bool = False  # the address: a banner asks for it
 
 
 class SignedIn(msgspec.Struct, frozen=True):
@@ -198,7 +200,8 @@ async def credential_of_session(resources: Resources, token: str) -> Credential:
             await rows.update_session_seen(tx.conn, session.id, now, now + SESSION_MS)
 
         await _note_use(resources, seen)
-    credential = Credential(session.id, actor_of(account), account.operator and account.factor_at is None)
+    lacks_factor = account.operator and account.factor_at is None
+    credential = Credential(session.id, actor_of(account), lacks_factor, account.verified_at is None)
     if credential.lacks_factor and not isinstance(resources.clock, PacedClock):
         raise SecondFactorRequired(credential)
     return credential
@@ -237,7 +240,7 @@ async def actor_of_token(resources: Resources, token: str, purpose: str) -> Acto
     return (await credential_of_token(resources, token, purpose)).actor
 
 
-# Sessions and tokens, listed and revoked
+# Sessions and tokens
 
 
 async def sessions_of(resources: Resources, actor: Actor) -> list[SessionRow]:
@@ -279,10 +282,16 @@ async def tokens_of(resources: Resources, actor: Actor) -> list[TokenRow]:
 
 
 async def new_token(resources: Resources, actor: Actor, purpose: str, label: str) -> str:
-    """Return a new bearer token for a program ("api") or a tracker ("device"); it is shown only now."""
+    """Return a new bearer token for a program ("api") or a tracker ("device"); it is shown only now.
+
+    Raises:
+        AddressUnconfirmed: for a program, if the address is not verified; who was invited may track time before.
+    """
     secret = new_secret(resources, TOKEN_PREFIXES[purpose])
 
     async def insert(tx: Tx) -> None:
+        if purpose == "api":
+            await require_verified(tx.conn, actor)
         await insert_token(tx, resources, actor.account, purpose, label, secret)
 
     await resources.database.writer.run(insert)
@@ -313,9 +322,6 @@ async def new_link(resources: Resources, actor: Actor) -> str:
     return f"{resources.settings.base_url}/link/{secret}"
 
 
-# Parts
-
-
 async def insert_token(tx: Tx, resources: Resources, account: str, purpose: str, label: str, secret: str) -> str:
     """Insert a bearer token; return its id."""
     row = TokenRow(
@@ -328,9 +334,6 @@ async def insert_token(tx: Tx, resources: Resources, account: str, purpose: str,
     )
     await rows.insert_token(tx.conn, row, digest_of(secret))
     return row.id
-
-
-_PRESENT = "The present password is wrong. Nothing was changed."
 
 
 def actor_of(row: AccountRow) -> Actor:

@@ -1,7 +1,8 @@
 """Invitations: how two people who know each other come to share a workroom (rule 1.1).
 
 Rule 1: an invitation works once, within 14 days; its taker may repeat it, if something failed before they had joined.
-Rule 2: a signed-in account joins by it; a new one signs up by it, and is asked by mail to confirm its address.
+Rule 2: a signed-in account joins by it; a new one signs up by it, and is asked by mail to confirm its address; before,
+    it can use that workroom and no more (app/services/verification.py).
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from app.services.accounts import (
 from app.services.addresses import ask_address
 from app.services.links import digest_of, insert_link
 from app.services.resources import Resources
+from app.services.verification import require_verified
 from app.storage import accounts as rows
 from app.storage.accounts import LinkRow
 from app.storage.writer import Tx
@@ -42,12 +44,15 @@ async def invite(resources: Resources, actor: Actor, room: str, side: Side) -> s
 
     Raises:
         NotFound: if the actor is no member of the room.
+        AddressUnconfirmed: if the actor's address is not verified.
         Conflict: if that side is taken; more members join by agreement of both sides (rule 1.9).
     """
     await member_of(resources, actor, room)
     info = await room_info(resources, room)
     if info.on_side(side):
         raise Conflict(f"This workroom has a {side} already.")
+    async with resources.database.read() as conn:
+        await require_verified(conn, actor)
     secret = await insert_link(
         resources, "invitation", INVITATION_MS, room=room, side=side.value, invited_by=actor.account
     )
@@ -75,6 +80,7 @@ async def accept_invitation(resources: Resources, actor: Actor, token: str) -> M
     Raises:
         LinkSpent: as `invitation` does.
         Forbidden: if the actor is in that workroom already.
+        AddressUnconfirmed: if the actor signed up by another invitation, and the address is not verified.
         Conflict: if somebody else stands on that side by now.
     """
     link = await _open_invitation(resources, token, actor)
@@ -88,6 +94,8 @@ async def accept_invitation(resources: Resources, actor: Actor, token: str) -> M
     now = resources.clock.real_now()
 
     async def take(tx: Tx, info: RoomInfo) -> None:
+        if link.account != actor.account:  # else this is the invitation by which they signed up
+            await require_verified(tx.conn, actor)
         if link.used_at is None and not await rows.update_link_used(tx.conn, link.token_hash, now, actor.account):
             raise LinkSpent()
         await members.check_seat(tx, info, side, token, actor.account, now)

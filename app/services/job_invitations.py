@@ -20,6 +20,7 @@ from app.services.access import Actor
 from app.services.jobs import new_id
 from app.services.links import digest_of, new_secret
 from app.services.resources import Resources
+from app.services.verification import require_verified
 from app.storage import jobs as rows
 from app.storage.accounts import select_account_by_email
 from app.storage.blocks import select_is_blocked
@@ -47,6 +48,7 @@ async def invite_to_job(resources: Resources, actor: Actor, job: str, email: str
         NotFound: if the actor has no such job.
         Malformed: if this is no address, or the actor's own.
         Conflict: if the job takes none, or this address was invited today already.
+        AddressUnconfirmed: if the actor's address is not verified.
         TooMany: after twenty on one day.
     """
     secret = new_secret(resources)
@@ -65,6 +67,7 @@ async def invite_to_job(resources: Resources, actor: Actor, job: str, email: str
         before = await rows.select_invitation(tx.conn, job, address)
         if before is not None and before.sent_at >= day_start(tx.now):
             raise Conflict(f"You have invited {address} today already. You can remind them tomorrow.", field="email")
+        await require_verified(tx.conn, actor)
         await limits.take(tx, actor.account, Limited.INVITATIONS)
         expires_at = resources.clock.real_now() + INVITATION_MS
         if before is None:

@@ -32,6 +32,7 @@ from app.domain.workrooms import SYSTEM
 from app.services import limits
 from app.services.access import Actor
 from app.services.resources import Resources
+from app.services.verification import require_verified
 from app.storage import blocks as block_rows
 from app.storage import jobs as rows
 from app.storage import proposals as proposal_rows
@@ -119,6 +120,7 @@ async def post_job(resources: Resources, actor: Actor, offer: Offer, job: str | 
     Raises:
         Malformed: if the id is none.
         Conflict: if somebody else's job has that id.
+        AddressUnconfirmed: if the actor's address is not verified.
         TooMany: after ten on one day.
     """
     made = new_id(resources) if job is None else job
@@ -131,6 +133,7 @@ async def post_job(resources: Resources, actor: Actor, offer: Offer, job: str | 
             if present.client != actor.account:
                 raise Conflict("This form was used before. Open it anew.", field="job")
             return
+        await require_verified(tx.conn, actor)
         await limits.take(tx, actor.account, Limited.JOBS)
         await rows.insert_job(tx.conn, made, actor.account, offer, tx.now)
 

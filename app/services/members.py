@@ -17,6 +17,7 @@ from app.domain.workrooms import Member, RoomInfo, RoomState, Side
 from app.services.access import Actor, member_of, read_room_info, room_info
 from app.services.links import add_link, digest_of
 from app.services.resources import Resources
+from app.services.verification import require_verified
 from app.storage import matters as matter_rows
 from app.storage import members as rows
 from app.storage import record as record_rows
@@ -84,6 +85,7 @@ async def invite_approved(resources: Resources, actor: Actor, room: str, seq: in
         NotFound: if there is no such proposal, or the actor is no member.
         Forbidden: if the other side proposed them, or nobody agreed yet.
         Conflict: if they have joined, or the room is full.
+        AddressUnconfirmed: if the actor's address is not verified.
         RoomClosed: if the room is closed.
     """
     member = await member_of(resources, actor, room)
@@ -104,6 +106,7 @@ async def invite_approved(resources: Resources, actor: Actor, room: str, seq: in
         if seat is not None and seat.taken_by is not None:
             raise Conflict("They have joined already. Propose another person to invite one more.")
         _check_room_for_one(info)
+        await require_verified(tx.conn, actor)
         entry = (await record_rows.select_entries(tx.conn, room, [seq]))[seq]
         side = Side((entry.body or {}).get("side", matter.side))
         secret = await add_link(

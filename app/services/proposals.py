@@ -31,6 +31,7 @@ from app.services import invitations, job_mails, limits, mail, workrooms
 from app.services.access import Actor, member_of, remember_room
 from app.services.jobs import visible_job
 from app.services.resources import Resources
+from app.services.verification import require_verified
 from app.storage import jobs as job_rows
 from app.storage import proposals as rows
 from app.storage.blocks import select_is_blocked
@@ -65,6 +66,7 @@ async def send_proposal(resources: Resources, actor: Actor, job: str, typed: New
         Forbidden: if it is the actor's own.
         Malformed, TooLarge: naming the field.
         Conflict: if the job takes none, was edited since it was read, or has another proposal of the actor.
+        AddressUnconfirmed: if the actor's address is not verified.
         TooMany: after twenty on one day.
     """
     text = checked_text(typed.text, PROPOSAL_CHARS_MAX, "text", "Say why the client should choose you, and how.")
@@ -91,6 +93,7 @@ async def send_proposal(resources: Resources, actor: Actor, job: str, typed: New
                 "still fits; nothing of it was lost.",
                 field="version",
             )
+        await require_verified(tx.conn, actor)
         await limits.take(tx, actor.account, Limited.PROPOSALS)
         row = ProposalRow(
             id=made,
@@ -230,6 +233,7 @@ async def start_room(
     Raises:
         Malformed: naming the field.
         Conflict: if somebody else's form had that key, or the other side has joined already.
+        AddressUnconfirmed: if the actor's address is not verified.
         TooMany: after twenty workrooms on one day.
     """
     title = checked_title(title)
@@ -245,6 +249,7 @@ async def start_room(
             if account != actor.account:
                 raise Conflict("This form was used before. Open it anew.")
             return room, None
+        await require_verified(tx.conn, actor)
         await limits.take(tx, actor.account, Limited.ROOMS)
         client, freelancer = (actor.account, None) if side is Side.CLIENT else (None, actor.account)
         info = await workrooms.open_room_in(

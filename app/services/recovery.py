@@ -4,6 +4,8 @@ Rule 1: asking for recovery is answered alike whether the address has an account
 Rule 2: the link works once, within an hour; all sessions end with it unless one says otherwise, and all tokens and
     trackers in any case: who lost the account to somebody gets it back alone.
 Rule 3: a second factor is asked for afterwards all the same.
+Rule 4: where recovery is the first proof of the address, somebody else may have signed up with it: all that they left
+    ends, their sessions and their second factor too.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from app.services.passwords import count_attempt, hash_password, try_password
 from app.services.resources import Resources
 from app.storage import accounts as rows
 from app.storage.accounts import AccountRow
+from app.storage.second_factors import delete_factor
 from app.storage.writer import Tx
 
 _PRESENT = "The present password is wrong. Nothing was changed."
@@ -146,6 +149,18 @@ async def recovering(resources: Resources, token: str) -> str:
     return (await open_link(resources, token, "recovery")).email or ""
 
 
+async def can_keep(resources: Resources, token: str) -> bool:
+    """Whether the sessions of the account behind a recovery link may be kept (rule 4).
+
+    Raises:
+        LinkSpent: as `recovering` does.
+    """
+    link = await open_link(resources, token, "recovery")
+    async with resources.database.read() as conn:
+        account = await rows.select_account(conn, link.account or "")
+    return account is not None and account.verified_at is not None
+
+
 async def recover(resources: Resources, token: str, password: str, client: Client, *, keep: bool = False) -> SignedIn:
     """Set a new password by a recovery link, and sign in; all other sessions end unless they are to be kept, and all
     tokens and trackers in any case.
@@ -161,13 +176,19 @@ async def recover(resources: Resources, token: str, password: str, client: Clien
     async def work(tx: Tx) -> tuple[SignedIn, list[str]]:
         link = await take_link(tx, resources, token, "recovery")
         assert link.account is not None, "a recovery link names its account"
+        before = await rows.select_account(tx.conn, link.account)
+        assert before is not None, "the foreign key of a link"
+        kept = keep and before.verified_at is not None
+        if before.verified_at is None:
+            await delete_factor(tx.conn, link.account)
+            await rows.update_account(tx.conn, link.account, factor_at=None)
         await rows.update_account(tx.conn, link.account, password_hash=hashed, verified_at=now)
         await rows.delete_links_of(tx.conn, link.account, "recovery", "sign_in", "address")
-        gone = [] if keep else await rows.delete_sessions_of(tx.conn, link.account)
+        gone = [] if kept else await rows.delete_sessions_of(tx.conn, link.account)
         gone += await end_tokens_of(tx, link.account)
         account = await rows.select_account(tx.conn, link.account)
         assert account is not None, "the foreign key of a link"
-        ended = "All its tokens and trackers were" if keep else "All its sessions, tokens and trackers were"
+        ended = "All its tokens and trackers were" if kept else "All its sessions, tokens and trackers were"
         await tell_password_changed(tx, resources, account.email, f"{ended} ended.")
         return await open_session(tx, resources, account, client), gone
 

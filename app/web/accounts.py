@@ -87,7 +87,8 @@ async def show_new_password(request: Request) -> Response:
     """Choose a new password behind a recovery link."""
     token = request.path_params["token"]
     email = await recovery.recovering(resources_of(request), token)
-    return account_page(request, "new_password", token=token, email=email, keep=False)
+    can_keep = await recovery.can_keep(resources_of(request), token)
+    return account_page(request, "new_password", token=token, email=email, keep=False, can_keep=can_keep)
 
 
 async def set_new_password(request: Request) -> Response:
@@ -102,7 +103,8 @@ async def set_new_password(request: Request) -> Response:
         raise
     except WorkroomError as error:
         email = await recovery.recovering(resources, token)
-        return account_page(request, "new_password", error, token=token, email=email, keep=keep)
+        can_keep = await recovery.can_keep(resources, token)
+        return account_page(request, "new_password", error, token=token, email=email, keep=keep, can_keep=can_keep)
     return signed_in(request, signed, "/settings?done=recovered")
 
 

@@ -19,6 +19,7 @@ from app.views.rendering import page
 STATUSES: dict[type[WorkroomError], int] = {
     errors.NotSignedIn: 401,
     errors.SecondFactorRequired: 403,
+    errors.AddressUnconfirmed: 403,
     errors.SignUpClosed: 403,
     errors.StillActive: 409,
     errors.Forbidden: 403,

@@ -84,6 +84,7 @@ class Edge:
         request_id = secrets.token_hex(8)
         state = scope.setdefault("state", {})
         state.update(request_id=request_id, credential=None, actor=None, lacks_factor=False, notices=0)
+        state["unconfirmed"] = False  # the address of the account
         started = False
 
         async def send_with_headers(message: Message) -> None:
@@ -225,6 +226,7 @@ async def _find_actor(request: Request) -> None:
     request.state.credential = credential
     request.state.actor = credential.actor
     request.state.lacks_factor = credential.lacks_factor
+    request.state.unconfirmed = credential.unconfirmed
     if "text/html" in request.headers.get("accept", ""):  # a page, which shows how much there is to be told
         request.state.notices = await notices.unread(resources_of(request), credential.actor.account)
 

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from app.domain.errors import Malformed, WorkroomError, WrongCode
+from app.domain.errors import AddressUnconfirmed, Malformed, WorkroomError, WrongCode
 from app.domain.timerange import datetime_of
 from app.services import accounts, addresses, closing, recovery, second_factor
 from app.services.export import export_account
@@ -110,7 +110,10 @@ async def make_token(request: Request) -> Response:
     if not label.strip():
         error = Malformed("Name the program that will use it.", field="label")
         return await _settings_page(request, error, form="token")
-    token = await accounts.new_token(resources_of(request), actor, "api", label)
+    try:
+        token = await accounts.new_token(resources_of(request), actor, "api", label)
+    except AddressUnconfirmed as error:
+        return await _settings_page(request, error, form="token")
     return await _settings_page(request, new_token=token)
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import pytest
 
 from app.domain.accounts import LINKS_MAILED_MAX, RECOVERY_MS, SIGN_UP_MS
 from app.domain.errors import (
     AccountExists,
+    AddressUnconfirmed,
     LinkSpent,
     Malformed,
     NotFound,
@@ -20,13 +22,28 @@ from app.domain.errors import (
 )
 from app.domain.live import AccessRevoked
 from app.domain.workrooms import Side
-from app.services import accounts, addresses, invitations, pairing, recovery, workrooms
+from app.services import (
+    accounts,
+    addresses,
+    invitations,
+    jobs,
+    pairing,
+    proposals,
+    record,
+    recovery,
+    second_factor,
+    workrooms,
+)
+from app.services.access import Actor
 from app.services.accounts import Client
 from app.services.clock import ManualClock
+from app.services.proposals import NewProposal
 from app.services.resources import Resources
 from tests.builders import build_account
 from tests.letters import letter_to, letters_to, token_of
 from tests.published import Published
+from tests.services.test_jobs import FORM
+from tests.services.test_second_factor import code_at
 
 ANA = "ana@example.org"
 PASSWORD = "a long enough one"
@@ -152,6 +169,66 @@ async def test_recovery_ends_tokens_and_trackers_even_one_that_is_being_paired(
     with pytest.raises(PairingExpired):
         await pairing.fetch(resources, started.device_code)
     assert "tokens and trackers" in (await letter_to(resources, ANA, "Your password was changed")).text
+
+
+async def newcomer(resources: Resources) -> tuple[Actor, str, str]:
+    """Somebody signs up with Ana's address by an invitation; return them, their session and the workroom."""
+    dana = await build_account(resources, "Dana Keller")
+    room = await workrooms.open_room(resources, dana.account, None, "A logo")
+    link = await invitations.invite(resources, dana, room, Side.FREELANCER)
+    signed, _ = await invitations.sign_up_with_invitation(
+        resources, link.rpartition("/")[2], "Ana", ANA, PASSWORD, HERE
+    )
+    assert (await accounts.credential_of_session(resources, signed.token)).unconfirmed
+    return signed.credential.actor, signed.token, room
+
+
+async def test_an_address_that_is_not_confirmed_opens_its_workroom_and_no_more(resources: Resources) -> None:
+    ana, _, room = await newcomer(resources)
+    await record.append(resources, ana, room, "message", {"text": "Hello"})
+    await accounts.new_token(resources, ana, "device", "Laptop")
+    dana = await accounts.account_of_email(resources, "dana.keller@example.org")
+    offer = jobs.offer_of(resources, FORM)
+    job = await jobs.post_job(resources, dana, offer)
+    other = await workrooms.open_room(resources, dana.account, None, "Another")
+    second = (await invitations.invite(resources, dana, other, Side.FREELANCER)).rpartition("/")[2]
+    attempts: list[Callable[[], Awaitable[object]]] = [
+        lambda: accounts.new_token(resources, ana, "api", "Script"),
+        lambda: jobs.post_job(resources, ana, offer),
+        lambda: proposals.send_proposal(resources, ana, job, NewProposal("Me", "40", "now", 1)),
+        lambda: proposals.start_room(
+            resources, ana, jobs.new_id(resources), "Mine", Side.CLIENT, time_zone="UTC", work_view=False
+        ),
+        lambda: invitations.accept_invitation(resources, ana, second),
+    ]
+    for attempt in attempts:
+        with pytest.raises(AddressUnconfirmed):
+            await attempt()
+    await addresses.confirm_address(resources, token_of(await letter_to(resources, ANA, CONFIRM)))
+    for attempt in attempts:
+        await attempt()
+
+
+async def test_the_first_proof_of_an_address_by_recovery_ends_all_that_was_there_before(resources: Resources) -> None:
+    eve, session, _ = await newcomer(resources)
+    tracker = await accounts.new_token(resources, eve, "device", "Eve")
+    await second_factor.begin(resources, eve)
+    set_up = (await second_factor.factor_of(resources, eve)).set_up
+    assert set_up is not None
+    code = code_at(set_up.secret, resources.clock.real_now())
+    await second_factor.confirm(resources, await accounts.credential_of_session(resources, session), code)
+    await recovery.ask_recovery(resources, ANA, HERE)
+    token = token_of(await letter_to(resources, ANA, RECOVER))
+    assert not await recovery.can_keep(resources, token)
+    signed = await recovery.recover(resources, token, "a new long one", HERE, keep=True)
+    assert not signed.awaits_factor
+    assert not (await accounts.credential_of_session(resources, signed.token)).unconfirmed
+    with pytest.raises(NotSignedIn):
+        await accounts.actor_of_session(resources, session)
+    with pytest.raises(NotSignedIn):
+        await accounts.actor_of_token(resources, tracker, "device")
+    with pytest.raises(LinkSpent):
+        await addresses.confirm_address(resources, token_of(await letter_to(resources, ANA, CONFIRM)))
 
 
 async def test_recovery_of_an_unknown_address_mails_nothing_and_says_nothing(resources: Resources) -> None:

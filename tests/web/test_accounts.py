@@ -24,6 +24,7 @@ from app.web import pairing, settings, sign_in
 from app.web.errors import on_http_exception
 from app.web.middleware import BODY_BYTES_MAX, Edge, actor_of
 from tests.builders import build_account
+from tests.letters import letter_to, token_of
 
 BASE = "http://127.0.0.1:8000"
 PASSWORD = "correct horse"
@@ -154,6 +155,25 @@ async def test_a_newcomer_signs_up_by_an_invitation(browser: httpx.AsyncClient, 
     joined = await browser.post(path, data={"name": "Ana", "email": "ana@x.y", "password": "a long enough one"})
     assert (joined.status_code, joined.headers["location"]) == (303, f"/rooms/{room}")
     assert (await browser.get("/who")).text == "ana@x.y"
+
+
+async def test_who_signed_up_by_an_invitation_is_asked_on_every_page_to_confirm_the_address(
+    browser: httpx.AsyncClient, resources: Resources
+) -> None:
+    dana = await build_account(resources, "Dana Keller")
+    room = await workrooms.open_room(resources, dana.account, None, "A logo")
+    path = (await invitations.invite(resources, dana, room, Side.FREELANCER)).removeprefix(BASE)
+    await browser.post(path, data={"name": "Ana", "email": "ana@example.org", "password": PASSWORD})
+    banner = "confirm that ana@example.org is your address"
+    for page in ("/settings", "/pair"):
+        assert banner in (await browser.get(page)).text
+    refused = await browser.post("/settings/tokens", data={"label": "my script"})
+    assert refused.status_code == 403 and "Confirm your e-mail address first" in refused.text
+    asked = await browser.post("/settings/address/again")
+    assert "A link was mailed" in (await browser.get(asked.headers["location"])).text
+    link = token_of(await letter_to(resources, "ana@example.org", "Confirm your address"))
+    await browser.post(f"/address/{link}")
+    assert banner not in (await browser.get("/settings")).text
 
 
 async def test_who_is_signed_in_joins_with_one_button(browser: httpx.AsyncClient, resources: Resources) -> None:
