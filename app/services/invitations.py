@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
-from app.domain.accounts import INVITATION_MS
+from app.domain.accounts import INVITATION_MS, checked_email
 from app.domain.errors import Conflict, Forbidden, LinkSpent
 from app.domain.workrooms import Member, RoomInfo, Side
 from app.services import mail, members, workrooms
@@ -24,6 +24,7 @@ from app.services.accounts import (
 )
 from app.services.addresses import ask_address
 from app.services.links import digest_of, insert_link
+from app.services.passwords import count_attempt, forget_attempt
 from app.services.resources import Resources
 from app.services.verification import require_verified
 from app.storage import accounts as rows
@@ -112,11 +113,14 @@ async def sign_up_with_invitation(
         LinkSpent: as `invitation` does.
         Malformed: naming the field.
         AccountExists: if the address has an account: sign in with it instead.
+        TooMany: after too many attempts by this link, from one place, or with one address.
     """
     link = await _open_invitation(resources, token, None)
     assert link.room is not None and link.side is not None, "an invitation names room and side"
     if await members.is_replaced(resources, token, link.room, Side(link.side)):
         raise LinkSpent()
+    keys = (f"invited {client.address}", f"invited {digest_of(token).hex()}", f"invited {checked_email(email)}")
+    count_attempt(resources, keys)  # it tells whether an address has an account
     account = await new_account(resources, email, name, password)
     now = resources.clock.real_now()
 
@@ -128,6 +132,7 @@ async def sign_up_with_invitation(
         return await open_session(tx, resources, account, client)
 
     signed = await resources.database.writer.run(insert)
+    forget_attempt(resources, keys)
     await mail.hint(resources)
     return signed, await accept_invitation(resources, actor_of(account), token)
 

@@ -307,6 +307,23 @@ async def test_an_invitation_is_for_a_side_that_is_free_and_from_a_member(house:
         await invitations.invitation(house.resources, token)
 
 
+async def test_an_invitation_tells_of_few_addresses_whether_they_have_an_account(house: House) -> None:
+    client, room = await client_and_room(house)
+    token = secret_of(await invitations.invite(house.resources, client, room, Side.FREELANCER))
+    for number in range(house.resources.settings.sign_in_attempts_max):
+        elsewhere = Client(f"192.0.2.{number}", "Firefox")
+        with pytest.raises(AccountExists):
+            await invitations.sign_up_with_invitation(house.resources, token, "C", client.email, PASSWORD, elsewhere)
+    for email in (client.email, "fred@example.org"):
+        with pytest.raises(TooMany):
+            await invitations.sign_up_with_invitation(house.resources, token, "Fred", email, PASSWORD, HERE)
+    again = secret_of(await invitations.invite(house.resources, client, room, Side.FREELANCER))
+    with pytest.raises(TooMany):
+        await invitations.sign_up_with_invitation(house.resources, again, "C", client.email, PASSWORD, HERE)
+    house.clock.now += SIGN_IN_WINDOW_MS
+    await invitations.sign_up_with_invitation(house.resources, token, "Fred", "fred@example.org", PASSWORD, HERE)
+
+
 async def test_a_refused_sign_up_does_not_spend_the_invitation(house: House) -> None:
     client, room = await client_and_room(house)
     token = secret_of(await invitations.invite(house.resources, client, room, Side.FREELANCER))
