@@ -1,7 +1,8 @@
 """Milestones: proposed and agreed one by one, and moved by delays (rules 1.4 and 5.1).
 
 Rule 1: what is agreed about a milestone is a new version of the terms.
-Rule 2: what was delivered or accepted keeps its name, amount and date; only a delay moves the date of a delivered one.
+Rule 2: a date that is new or changed does not lie in the past; a delay only moves dates to later ones.
+Rule 3: what was delivered or accepted keeps its name, amount and date; only a delay moves the date of a delivered one.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from app.services.terms import (
     add_version,
     answered,
     asked_body,
+    check_dates,
     check_for_freelancer,
     check_own,
     freelancer_of,
@@ -35,7 +37,9 @@ from app.storage import terms as rows
 async def on_proposed(writing: Writing) -> None:
     """Check a proposal; it takes the place of an open one of the same side for the same milestone."""
     check_for_freelancer(writing)
-    await _check_proposal(writing, writing.body, "body.")
+    present = await _check_proposal(writing, writing.body, "body.")
+    standing = next((m.due_on for m in present.milestones if m.key == writing.body["key"]), None)
+    check_dates(writing, [("body.due_on", writing.body["due_on"], standing)])
     side = writing.info.members[writing.entry.by].side.value
     older = [m for m in await _open_for_key(writing, writing.body) if m.side == side]
     await matters.give_way(writing.tx, older, writing.entry)
@@ -129,10 +133,11 @@ async def _check_proposal(writing: Writing, body: Body, place: str) -> TermsProp
 
 
 async def _delayed(writing: Writing, body: Body) -> None:
-    """Check the milestones that a delay names.
+    """Check the milestones that a delay names, and their new dates.
 
     Raises:
-        InvalidBody: naming the first one that there is not, that was accepted, or that several freelancers have.
+        InvalidBody: naming the first one that there is not, that was accepted, or that several freelancers have; or
+            whose new date has passed or lies before the one that stands.
     """
     moves = body.get("moves", [])
     if not moves:
@@ -151,6 +156,14 @@ async def _delayed(writing: Writing, body: Body) -> None:
             raise InvalidBody("Several freelancers have milestones here: let each announce their own.", field=field)
         if found[0].state is MilestoneState.ACCEPTED:
             raise InvalidBody(f"The milestone “{found[0].name}” was accepted: it cannot be late.", field=field)
+        day = f"body.moves.{number}.due_on"
+        check_dates(writing, [(day, move["due_on"], None)])
+        if move["due_on"] <= found[0].due_on:
+            raise InvalidBody(
+                f"“{found[0].name}” is due on {found[0].due_on}: a delay names a later day. Propose the milestone anew "
+                "for an earlier one.",
+                field=day,
+            )
 
 
 async def _open_for_key(writing: Writing, body: Body) -> list[Matter]:

@@ -10,7 +10,8 @@ for later ones (`apply_due_terms`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from zoneinfo import ZoneInfo
 
 import structlog
 from msgspec import Struct, structs
@@ -30,6 +31,7 @@ from app.domain.terms import (
     next_week_at,
     terms_of,
 )
+from app.domain.timerange import local_day
 from app.domain.workrooms import RoomState, Side
 from app.services import jobs, matters, workrooms
 from app.services.access import Actor, member_of, read_room_info
@@ -111,6 +113,9 @@ async def on_proposed(writing: Writing) -> None:
     versions = await rows.select_versions(tx.conn, room, body["member"])
     milestones = await rows.select_milestones(tx.conn, room, body["member"])
     check_stands(versions[-1].what if versions else None, terms_of(body), milestones, "body.")
+    due = {m.key: m.due_on for m in milestones}
+    named = enumerate(body.get("milestones", []))
+    check_dates(writing, [(f"body.milestones.{n}.due_on", m["due_on"], due.get(m["key"])) for n, m in named])
     side = writing.info.members[writing.entry.by].side.value
     older = [m for m in await open_about(tx, room, writing.entry, body["member"]) if m.side == side]
     await matters.give_way(tx, older, writing.entry)
@@ -169,6 +174,18 @@ def check_for_freelancer(writing: Writing) -> None:
     author = writing.info.members[writing.entry.by]
     if author.side is Side.FREELANCER and author.by != named.by:
         raise Forbidden("You can propose this for yourself, not for another freelancer.", field="body.member")
+
+
+def check_dates(writing: Writing, dates: Iterable[tuple[str, str, str | None]]) -> None:
+    """Check days on which something is due: field, day, and the day that stands now. What stands may have passed.
+
+    Raises:
+        InvalidBody: naming the first that is new and lies before today, in the workroom's zone.
+    """
+    today = local_day(writing.entry.at, ZoneInfo(writing.info.time_zone)).isoformat()
+    for field, day, standing in dates:
+        if day < today and day != standing:
+            raise InvalidBody(f"This day has passed: choose today, {today}, or a later one.", field=field)
 
 
 def check_own(writing: Writing) -> None:

@@ -336,6 +336,43 @@ async def test_a_delay_names_milestones_that_can_be_late(resources: Resources) -
     assert (await held(resources, pair, accepted.at)).terms.version == 1  # it was accepted meanwhile: nothing moves
 
 
+async def test_a_delay_moves_dates_later_and_never_into_the_past(resources: Resources, clock: ManualClock) -> None:
+    pair = await build_working(resources, pay="fixed")
+    for due_on in (day(13), day(14), day(-1)):
+        moves = [{"milestone": "m2", "due_on": day(50)}, {"milestone": "m1", "due_on": due_on}]
+        assert await refused(resources, pair.freelancer, pair.room, "delay", moves=moves) == "body.moves.1.due_on"
+    clock.now += 20 * DAY_MS  # the first milestone is late by now
+    late = [{"milestone": "m1", "due_on": day(16)}]
+    assert await refused(resources, pair.freelancer, pair.room, "delay", moves=late) == "body.moves.0.due_on"
+    await write(resources, pair.freelancer, pair.room, "delay", moves=[{"milestone": "m1", "due_on": day(21)}])
+
+
+async def test_new_dates_of_milestones_lie_not_in_the_past_and_old_ones_may(
+    resources: Resources, clock: ManualClock
+) -> None:
+    pair = await build_pair(resources)
+    past = fixed_terms()["milestones"]
+    past[1]["due_on"] = day(-1)
+    refusal = await refused(resources, pair.client, pair.room, "terms.proposed", pay="fixed", **_fixed(past))
+    assert refusal == "body.milestones.1.due_on"
+    await agree(resources, pair, pay="fixed")
+    clock.now += 20 * DAY_MS
+    named: dict[str, Any] = {"key": "m1", "name": "Design, all of it"}
+    await write(resources, pair.client, pair.room, "milestone.proposed", **named, due_on=day(14))
+    assert (
+        await refused(resources, pair.client, pair.room, "milestone.proposed", **named, due_on=day(15)) == "body.due_on"
+    )
+    assert await refused(resources, pair.client, pair.room, "milestone.proposed", due_on=day(19)) == "body.due_on"
+    await write(resources, pair.client, pair.room, "milestone.proposed", due_on=day(20))
+    await record.append(resources, pair.client, pair.room, "terms.proposed", fixed_terms(text="The rest stands."))
+
+
+def _fixed(milestones: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what `hourly_terms` needs changed to be terms at a fixed price."""
+    changed = {"rate_minor": None, "weekly_limit_hours": None, "manual_time": False, "blur_max": 0}
+    return {**changed, "milestones": milestones}
+
+
 async def test_a_delay_of_the_client_s_moves_dates_too_and_silence_leaves_them(
     resources: Resources, clock: ManualClock
 ) -> None:
