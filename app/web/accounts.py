@@ -13,10 +13,11 @@ from starlette.routing import Route
 
 from app.domain.errors import LinkSpent, SignUpClosed, WorkroomError
 from app.domain.policy import POLICY_TEXT
+from app.domain.workrooms import Member, may_read
 from app.services import addresses, invitations, recovery
 from app.services.mail import folder_note
 from app.web.forms import account_page, client_of, field, signed_in
-from app.web.middleware import resources_of
+from app.web.middleware import actor_of, resources_of
 
 # Signing up
 
@@ -140,7 +141,7 @@ async def take_invitation(request: Request) -> Response:
     resources = resources_of(request)
     if request.state.actor is not None:
         member = await invitations.accept_invitation(resources, request.state.actor, token)
-        return RedirectResponse(f"/rooms/{member.room}", 303)
+        return RedirectResponse(_joined(member, token), 303)
     form = await request.form()
     name, email = field(form, "name"), field(form, "email")
     try:
@@ -151,7 +152,15 @@ async def take_invitation(request: Request) -> Response:
         raise
     except WorkroomError as error:
         return await _invitation_page(request, token, error, name=name, email=email)
-    return signed_in(request, signed, f"/rooms/{member.room}")
+    return signed_in(request, signed, _joined(member, token))
+
+
+async def show_mediator(request: Request) -> Response:
+    """What a mediator who has joined may do: wait, until a dispute opens the workroom to them."""
+    taken = await invitations.invitation(resources_of(request), request.path_params["token"], actor_of(request))
+    if may_read(taken.side):
+        return RedirectResponse(f"/rooms/{taken.room.id}", 303)
+    return account_page(request, "mediator", invitation=taken)
 
 
 routes = [
@@ -167,10 +176,16 @@ routes = [
     Route("/address/{token}", confirm_address, methods=["POST"]),
     Route("/invitation/{token}", show_invitation, methods=["GET"]),
     Route("/invitation/{token}", take_invitation, methods=["POST"]),
+    Route("/invitation/{token}/mediator", show_mediator, methods=["GET"]),
 ]
 
 
 # Parts
+
+
+def _joined(member: Member, token: str) -> str:
+    """Return where somebody who has joined goes: into the workroom, if it is open to them."""
+    return f"/rooms/{member.room}" if may_read(member.side) else f"/invitation/{token}/mediator"
 
 
 def _mailed(request: Request, email: str, purpose: str, again: str) -> Response:

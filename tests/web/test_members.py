@@ -241,7 +241,9 @@ async def test_a_mediator_is_told_when_the_workroom_opens_to_them(live: Live, pa
     link = await members.invite_approved(live.resources, pair.client, pair.room, seq)
     mara = await build_account(live.resources, f"Mara {pair.room[:6]}")
     async with browsing(live, mara) as browser, program(live, mara) as script:
-        await browser.post("/invitation/" + link.rsplit("/", 1)[1])
+        joined = await browser.post("/invitation/" + link.rsplit("/", 1)[1])
+        landed = await browser.get(joined.headers["location"])
+        assert landed.status_code == 200 and "You are named as mediator of" in landed.text
         refused = await browser.get(f"/rooms/{pair.room}")
         assert refused.status_code == 403 and "while a dispute is open" in refused.text
         home = (await browser.get("/")).text
