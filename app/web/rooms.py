@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -177,6 +177,8 @@ async def post_entry(request: Request) -> Response:
         problem = error
     if problem is not None:
         shown = Draft() if draft.kind in ANSWERS else draft  # a button was pressed: there is nothing to type again
+        if problem.field == "body.restricted":
+            shown = replace(shown, restricted=True)  # to send it again agrees
         return HTMLResponse(await _room_html(request, looking, shown, str(problem)), status_of(problem))
     if wants_json(request):
         return JSONResponse({"seq": seq}, 201)

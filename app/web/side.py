@@ -70,7 +70,7 @@ async def agreed_context(looking: Looking) -> dict[str, Any]:
     }
 
 
-def _short(version: Terms, room: RoomInfo) -> dict[str, str]:
+def _short(version: Terms, room: RoomInfo) -> dict[str, Any]:
     """Return a freelancer's terms in two lines."""
     what = version.what
     if what.pay == "hourly":
@@ -80,7 +80,12 @@ def _short(version: Terms, room: RoomInfo) -> dict[str, str]:
         total = sum(m.amount_minor for m in what.milestones)
         said, more = f"{money_text(Money(total, what.currency))} fixed", f"{len(what.milestones)} milestones"
     view = "Work View asked for" if what.work_view else "without Work View"
-    return {"name": first_name(room, version.member), "said": said, "more": f"{more} · {view}"}
+    return {
+        "name": first_name(room, version.member),
+        "said": said,
+        "more": f"{more} · {view}",
+        "restricted": what.restricted,
+    }
 
 
 async def _week(looking: Looking) -> list[dict[str, Any]]:

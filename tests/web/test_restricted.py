@@ -114,3 +114,14 @@ async def test_restricted_terms_are_marked_on_their_page_while_proposed_and_in_f
         assert (await browser.get(f"/rooms/{pair.room}/terms")).text.count(MARK) == 1
         await record.append(live.resources, pair.freelancer, pair.room, "terms.accepted", {}, seq)
         assert (await browser.get(f"/rooms/{pair.room}/terms")).text.count(MARK) == 2, "what holds, and its version"
+        side = (await browser.get(f"/rooms/{pair.room}")).text.partition('id="agreed"')[2].partition("All terms")[0]
+    assert MARK in side
+
+
+async def test_a_form_that_forgets_the_mark_comes_back_with_it(live: Live, pair: Pair) -> None:
+    seq = await write(live, pair.client, pair.room)
+    form = {"kind": "correction", "text": WORDS, "ref": str(seq)}
+    async with browsing(live, pair.client) as browser:
+        refused = await browser.post(f"/rooms/{pair.room}/entries", data=form)
+    assert refused.status_code == 422 and "is restricted: mark the correction too." in refused.text
+    assert 'name="restricted" value="1" checked' in refused.text
