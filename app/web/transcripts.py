@@ -2,14 +2,16 @@
 
 Rule 1: nothing typed is lost by a refusal: the page comes back with it, and a file that has arrived stays.
 Rule 2: every line can be changed or left out before it is appended; afterwards nobody can change it.
+Rule 3: where days and months could be exchanged, they can be after lines were changed too: what was typed stays.
 """
 
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from msgspec import structs
 from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -31,6 +33,7 @@ from app.web.parts import Looking, looking_at, number_of, posted_form, safe_path
 FIELDS_MAX = 4 * TRANSCRIPT_LINES_MAX + 50  # who, when, text and "leave out" of each line
 PASTED_BYTES_MAX = 1024 * 1024
 ORDERS: tuple[Order, ...] = ("auto", "day", "month")
+EXCHANGED: tuple[Order, ...] = ("day", "month")
 
 
 @dataclass
@@ -50,6 +53,7 @@ class Typed:
     dropped: set[int] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
     is_ambiguous: bool = False
+    times: dict[str, list[str]] = field(default_factory=dict)  # of an ambiguous original: of each line, by order
 
 
 Form = PostedForm | FormData
@@ -79,6 +83,8 @@ async def parse(request: Request) -> Response:
         if isinstance(form, PostedForm) and form.problem is not None:
             raise form.problem
         await _read(looking, typed)
+        if typed.is_ambiguous:
+            typed.times = {order: await _times(looking, typed, order) for order in EXCHANGED}
     except WorkroomError as error:
         return await _new_page(request, looking, typed, error)
     return _preview_page(request, looking, typed)
@@ -108,13 +114,31 @@ async def _read(looking: Looking, typed: Typed) -> None:
         typed.notes = [f"These are lines {first} to {last} of {len(parsed.lines)}.", *typed.notes]
 
 
+async def _times(looking: Looking, typed: Typed, order: Order) -> list[str]:
+    """Return when each line was said, if dates are read in this order."""
+    other = replace(typed, order=order, lines=[], notes=[])
+    await _read(looking, other)
+    return [line.at or "" for line in other.lines]
+
+
+def _turn(typed: Typed, order: str) -> None:
+    """Read dates in another order; a time that was changed by hand stays."""
+    read = list(zip(*(typed.times[each] for each in EXCHANGED), strict=True))
+    for number, line in enumerate(typed.lines):
+        if (line.at or "") in read[number]:
+            typed.lines[number] = structs.replace(line, at=typed.times[order][number] or None)
+
+
 async def append(request: Request) -> Response:
-    """`POST /rooms/<room>/transcripts`: append what was looked over."""
+    """`POST /rooms/<room>/transcripts`: append what was looked over; or read its dates in another order."""
     looking = await looking_at(request)
     form = await request.form(max_fields=FIELDS_MAX)
     typed = _typed_preview(form)
     try:
         typed.upload = await _upload(looking, form)
+        if (order := _text(form, "turn")) in typed.times:
+            _turn(typed, order)
+            return _preview_page(request, looking, typed)
         seq = await _append(looking, typed)
     except WorkroomError as error:
         return _preview_page(request, looking, typed, error)
@@ -128,7 +152,11 @@ def _typed_preview(form: FormData) -> Typed:
     lines = [
         Line(clean(a), clean(c), clean(b) or None) for a, b, c in zip(who, at, said, strict=False)
     ]  # forms send all three of each line
+    times: dict[str, list[str]] = {order: _text(form, f"times_{order}").split("\n") for order in EXCHANGED}
+    if any(len(listed) != len(lines) for listed in times.values()):
+        times = {}
     return Typed(
+        times=times,
         medium=_one_of(_text(form, "medium"), MEDIA, "chat"),
         title=_text(form, "title").strip(),
         restricted=bool(_text(form, "restricted")),

@@ -95,6 +95,22 @@ async def test_a_chat_is_pasted_looked_over_changed_and_appended(live: Live, pai
     }
 
 
+async def test_dates_are_exchanged_after_lines_were_changed_and_what_was_typed_stays(live: Live, pair: Pair) -> None:
+    base = f"/rooms/{pair.room}/transcripts"
+    async with browsing(live, pair.client) as browser:
+        fields = fields_of((await browser.post(f"{base}/parse", data={"pasted": CHAT})).text)
+        assert fields["at"] == ["2026-09-01 10:00", "2026-09-02 10:01"]
+        fields |= {"title": ["About Friday"], "text": ["Friday, then?", "It is."], "at": [fields["at"][0], "noon"]}
+        fields |= {"drop": ["1"], "restricted": ["1"]}
+        turned = await browser.post(base, data=fields | {"turn": ["month"]})
+        assert turned.status_code == 200
+        again = fields_of(turned.text)
+        assert again["at"] == ["2026-01-09 10:00", "noon"]
+        assert {name: again[name] for name in fields if name != "at"} == {n: v for n, v in fields.items() if n != "at"}
+        back = fields_of((await browser.post(base, data=again | {"turn": ["day"], "title": [""]})).text)
+        assert (back["at"], back["title"]) == (fields["at"], [""])
+
+
 async def test_an_eml_is_chosen_and_the_original_goes_with_it(live: Live, pair: Pair) -> None:
     mail = (
         b"From: Ana <ana@example.org>\r\nSubject: The map\r\nDate: Mon, 21 Sep 2026 14:13:20 +0200\r\n\r\n"
