@@ -8,3 +8,4 @@ function narrow() {
 
 find.addEventListener("input", narrow);
 document.addEventListener("live:entry", narrow);
+narrow(); // what was typed while this was loading
