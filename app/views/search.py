@@ -10,16 +10,25 @@ from typing import Any
 from markupsafe import Markup, escape
 from msgspec import Struct
 
+from app.domain.matters import TRANSITIONS, MatterState
 from app.domain.record import Entry
 from app.domain.search import Query, marked, searchable_text
 from app.domain.timerange import instant_text
-from app.domain.workrooms import RoomInfo
+from app.domain.workrooms import WRITTEN_BY_PEOPLE, RoomInfo
+from app.views.compose import GROUPS
+from app.views.matters import WORDS
 from app.views.names import name_of, person
 from app.views.rendering import when_day
 from app.views.sentences import is_restricted, sentence
 
 SNIPPET_CHARS = 260
 BEFORE_CHARS = 70  # of them, what stands before the first mark
+SAID = (
+    ("message", "Message"),
+    ("feedback", "Note on work"),
+    ("correction", "Correction"),
+    ("comment", "Comment on time"),
+)
 TEXT_CHARS_MAX = 20_000  # of a long entry, what is looked through for marks
 
 
@@ -37,6 +46,19 @@ class Result(Struct, frozen=True):
     snippet: Markup
     address: str
     restricted: bool
+
+
+def kind_groups() -> list[tuple[str, list[tuple[str, str]]]]:
+    """Return every kind that people write, with its word, in the groups of the composer; answers stand last."""
+    forms = [(name, [(form.kind, form.title) for form in listed]) for name, listed in GROUPS]
+    words = {kind: word for _, listed in forms for kind, word in listed}
+    answers = [
+        (answer, f"{words[asked]}: {WORDS[state].lower()}")
+        for asked, steps in TRANSITIONS.items()
+        for answer, state in steps[MatterState.OPEN].items()
+        if answer in WRITTEN_BY_PEOPLE
+    ]
+    return [("Say", list(SAID)), *forms, ("Answers", answers)]
 
 
 def kind_name(kind: str) -> str:

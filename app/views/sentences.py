@@ -50,7 +50,7 @@ def _answers(what: str) -> Callable[[str, Body, RoomInfo], str]:
 
 def _availability(who: str, body: Body, room: RoomInfo) -> str:
     if body["what"] == "vacation":
-        return f"{who} is on vacation, {days_text(body['from_on'], body['until_on'])}."
+        return f"{who} announced a vacation, {days_text(body['from_on'], body['until_on'])}."
     return f"{who} works: {one_line(body['text'])}"
 
 

@@ -24,7 +24,7 @@ from app.services import search
 from app.services.access import Actor
 from app.services.search import Found, parsed_cursor
 from app.views.rendering import page
-from app.views.search import kind_name, result_json, result_of
+from app.views.search import kind_groups, result_json, result_of
 from app.web.errors import status_of
 from app.web.middleware import actor_of, resources_of
 from app.web.parts import looking_at
@@ -116,7 +116,7 @@ async def _search(request: Request, room: RoomInfo | None, actor: Actor) -> Resp
         found=found,
         is_first=found is None or "more" not in asked,
         more=_address(path, typed, found),
-        kinds=[(kind, kind_name(kind)) for kind in sorted(WRITTEN_BY_PEOPLE)],
+        kinds=kind_groups(),
     )
     return HTMLResponse(html, 200 if problem is None or is_part else status_of(problem), {"vary": "hx-request"})
 

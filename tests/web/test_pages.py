@@ -12,7 +12,7 @@ import pytest
 
 from app.config import Settings
 from app.domain.timerange import DAY_MS, SEGMENT_MS, instant_text, local_day
-from app.services import accounts, frames, record
+from app.services import accounts, frames, record, room_closing
 from app.services.access import Actor
 from app.services.accounts import SESSION_COOKIE, Client
 from app.services.clock import ManualClock
@@ -318,3 +318,18 @@ async def test_pages_for_everybody_need_no_account(live: Live) -> None:
 
 def test_the_sample_of_today_is_a_monday() -> None:
     assert local_day(NOW, ZoneInfo("UTC")).weekday() == 0
+
+
+async def test_a_handover_that_closing_erased_says_so(live: Live) -> None:
+    pair = await build_pair(live.resources)
+    body = {"to": "p2", "label": "Staging server", "secret": "correct-horse-battery-staple"}
+    handed = await record.append(live.resources, pair.client, pair.room, "handover", body)
+    await room_closing.close_room(live.resources, pair.client, pair.room)
+    async with browsing(live, pair.freelancer) as browser:
+        page = (await browser.get(f"/rooms/{pair.room}/handovers/{handed.seq}")).text
+    assert "The workroom was closed before you looked." in page and "Nobody looked" not in page
+
+
+async def test_home_starts_a_workroom_also_where_there_are_some(live: Live, pair: Pair) -> None:
+    async with browsing(live, pair.client) as browser:
+        assert 'href="/start"' in (await browser.get("/")).text

@@ -9,10 +9,12 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
+from app.domain.workrooms import WRITTEN_BY_PEOPLE
 from app.services import accounts, record
 from app.services.access import Actor
 from app.services.accounts import SESSION_COOKIE, Client
 from app.services.indexing import index_missed
+from app.views.search import kind_groups
 from tests.builders import Pair, build_account, build_pair, erase
 from tests.live import Live
 
@@ -138,3 +140,10 @@ async def test_the_api_finds_the_same(live: Live, pair: Pair) -> None:
             assert refused.status_code == 422 and refused.json()["error"]["field"] in wrong
     async with httpx.AsyncClient(base_url=live.url) as nobody:
         assert (await nobody.get("/api/search?q=berth")).status_code == 401
+
+
+def test_the_filter_names_every_kind_that_people_write_once_in_words() -> None:
+    listed = [(kind, word) for _, kinds in kind_groups() for kind, word in kinds]
+    assert sorted(kind for kind, _ in listed) == sorted(WRITTEN_BY_PEOPLE)
+    assert len({word for _, word in listed}) == len(listed) and not [word for _, word in listed if "_" in word]
+    assert ("deliverable.changes_requested", "Delivery: changes requested") in listed
