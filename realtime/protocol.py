@@ -69,9 +69,12 @@ def cid_of(text: str) -> str | None:
     return cid if isinstance(cid, str) and len(cid) <= 64 else None
 
 
-def joined_frame(room: str, head: int, mode: str) -> bytes:
-    """Answer a join. `mode`: live, replay (the missing entries follow) or reset (load the page afresh)."""
-    return text_frame(_encode({"t": "joined", "room": room, "head": head, "mode": mode}))
+def joined_frame(room: str, by: str, head: int, mode: str) -> bytes:
+    """Answer a join. `by` is who the joiner is in the room: a page that was somebody else's must not go on.
+
+    `mode`: live, replay (the missing entries follow) or reset (load the page afresh).
+    """
+    return text_frame(_encode({"t": "joined", "room": room, "by": by, "head": head, "mode": mode}))
 
 
 def ok_frame(room: str, cid: str, seq: int) -> bytes:

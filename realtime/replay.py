@@ -57,14 +57,16 @@ class Replay:
         if not viewer.lane.is_open:
             self._drop_if_empty(channel)
             return
+        member = channel.room.member_of(viewer.account)
+        by = member.by if member is not None else ""
         gap_max = GAP_ENTRIES_MAX_JSON if viewer.view == "json" else GAP_ENTRIES_MAX_HTML
         head = channel.head
         if after > head or head - after > gap_max:
-            viewer.lane.write(joined_frame(room, head, "reset"))
+            viewer.lane.write(joined_frame(room, by, head, "reset"))
             self._drop_if_empty(channel)
             return
         subscription = self._hub.subscribe(viewer, channel, after)
-        viewer.lane.write(joined_frame(room, head, "live" if after == head else "replay"))
+        viewer.lane.write(joined_frame(room, by, head, "live" if after == head else "replay"))
         if after >= channel.first - 1:
             self._write_from_ring(subscription)
         if subscription.cursor == channel.head:

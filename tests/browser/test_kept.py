@@ -133,3 +133,19 @@ async def test_a_message_that_waits_in_one_tab_outlives_what_another_tab_sends(
     await expect(again.locator(".pending .e")).to_have_count(0)
     await again.reload()
     assert await messages(live, pair) == [("p1", "From the desk"), ("p1", "From the train")]
+
+
+async def test_a_page_that_stayed_open_while_somebody_else_signed_in_sends_nothing_in_their_name(
+    live: Live, pair: Pair, open_page: OpenPage
+) -> None:
+    dana = await open_page(pair.client, f"/rooms/{pair.room}")
+    await dana.live()
+    await dana.network.cut()
+    await expect(dana.page.locator(".status .s-off")).to_be_visible()
+    await say(dana.page, "Of Dana, unsent")
+    await become(dana.page, live, pair.freelancer)  # in another tab
+    dana.network.mend()
+    await expect(dana.page.locator('body[data-by="p2"]')).to_be_attached(timeout=15_000)
+    await dana.live()
+    await expect(dana.page.locator(".pending .e")).to_have_count(0)
+    assert await messages(live, pair) == []
