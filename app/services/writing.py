@@ -202,7 +202,7 @@ def _check_state(info: RoomInfo, kind: str) -> None:
 
 async def _check_ref(tx: Tx, member: Member, draft: Draft, ref: int) -> None:
     if ref >= tx.head(draft.room).size:
-        raise InvalidBody("`ref` must name an entry of this workroom.", field="ref")
+        raise InvalidBody(NO_SUCH_ENTRY, field="ref")
     is_correction = draft.kind == "correction"
     if not is_correction and not (draft.kind in ANSWERS and draft.body.get("text")):
         return

@@ -31,7 +31,7 @@ function incoming(e) {
   watch();
   if (!m) return;
   if (m.t === "joined") {
-    if (m.mode === "reset" || m.room === document.body.dataset.room && m.by !== document.body.dataset.by) return location.reload(); // or somebody else signed in
+    if (m.mode === "reset" || m.room === document.body.dataset.room && m.by !== document.body.dataset.by) return location.reload();
     return tell("joined", m);
   }
   if (m.t === "ok" || m.t === "error") return tell(m.t, m);

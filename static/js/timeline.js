@@ -4,12 +4,12 @@ const body = document.body, room = body.dataset.room, own = body.dataset.by;
 const log = document.getElementById("log-" + room) || document.getElementById("chat-" + room);
 const page = log?.id.startsWith("log-"), say = document.getElementById("say"), title = document.title;
 const toEnd = document.getElementById("to-end"), ROWS_MAX = 300;
-let unread = 0, seen = +(log?.dataset.seen ?? -1), stuck = true, timer;
+let unread = 0, seen = +(log?.dataset.seen ?? -1), stuck = true, ended = 0, timer;
 
 const scroller = page ? document.getElementById("scroll") : log;
 const atEnd = () => scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 90;
 const lastSeq = () => Math.max(+log.dataset.head, ...[...log.children].slice(-8).map(r => +(r.dataset.seq ?? -1)));
-const goEnd = () => { scroller.scrollTop = scroller.scrollHeight };
+const goEnd = () => { scroller.scrollTop = scroller.scrollHeight; ended = scroller.scrollTop };
 
 function count() {
   document.title = unread ? `(${unread}) ${title}` : title;
@@ -64,7 +64,7 @@ if (log) {
     count();
     see();
   });
-  document.addEventListener("htmx:after:swap", () => { if (stuck) goEnd(); whoSaw() });
+  document.addEventListener("htmx:after:swap", () => { if (stuck && scroller.scrollTop > ended - 90) goEnd(); whoSaw() });
   let height = 0;
   document.addEventListener("htmx:before:swap", e => { if (e.target.matches?.("[data-earlier]")) height = scroller.scrollHeight - scroller.scrollTop });
   document.addEventListener("htmx:after:settle", () => { if (height) { scroller.scrollTop = scroller.scrollHeight - height; height = 0 } });
