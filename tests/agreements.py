@@ -42,7 +42,8 @@ async def write(
 
 async def agree(resources: Resources, pair: Pair, **terms: Any) -> Entry:
     """Propose terms as the client, and accept them as the freelancer; hourly unless `pay` says otherwise."""
-    body = (fixed_terms if terms.get("pay") == "fixed" else hourly_terms)(**terms)
+    now = resources.clock.record_now()
+    body = fixed_terms(now, **terms) if terms.get("pay") == "fixed" else hourly_terms(**terms)
     proposed = await record.append(resources, pair.client, pair.room, "terms.proposed", body)
     return await write(resources, pair.freelancer, pair.room, "terms.accepted", proposed.seq)
 

@@ -31,11 +31,11 @@ def hourly_terms(**fields: Any) -> Body:
     }  # fmt: skip
 
 
-def fixed_terms(**fields: Any) -> Body:
-    """Return the body of terms at a fixed price, of two milestones."""
+def fixed_terms(now: int = NOW, **fields: Any) -> Body:
+    """Return the body of terms at a fixed price, of two milestones that are due weeks after `now`."""
     milestones = [
-        {"key": "m1", "name": "Design", "amount_minor": 100_000, "due_on": day(14)},
-        {"key": "m2", "name": "Site", "amount_minor": 200_000, "due_on": day(42)},
+        {"key": "m1", "name": "Design", "amount_minor": 100_000, "due_on": day(14, now)},
+        {"key": "m2", "name": "Site", "amount_minor": 200_000, "due_on": day(42, now)},
     ]
     return {
         "member": FREELANCER, "pay": "fixed", "currency": "EUR", "time_zone": "Europe/Lisbon", "work_view": False,

@@ -25,7 +25,7 @@ button("Copy link", async (seq, b) => {
 export function chosen(form) { // a number that nobody asked for must not make an answer of a message
   if (form.classList.contains("answering")) return;
   const mine = document.querySelectorAll(`.log:not(.pending) > .card-row[data-by="${own}"]`);
-  form.elements.ref.value = form.elements.kind.value === "correction" ? mine[mine.length - 1]?.dataset.seq ?? "" : "";
+  form.elements.ref.value = form.elements.kind.value === "correction" ? form.elements.ref.value || (mine[mine.length - 1]?.dataset.seq ?? "") : "";
   mark(form, form.elements.ref.value);
 }
 

@@ -99,8 +99,8 @@ if (form) {
     if (e.target === text && text.value && Date.now() - typed > TYPING_EVERY && send({t: "typing", room})) typed = Date.now();
   });
   document.addEventListener("compose", e => acts().then(a => a.begin(form, e.detail)));
-  const soon = () => { files(); import("./pending.js") };
-  for (const kind of ["focusin", "dragenter", "change"]) document.addEventListener(kind, soon, {once: true});
+  for (const kind of ["focusin", "dragenter", "change"]) document.addEventListener(kind, files, {once: true});
+  addEventListener("load", () => import("./pending.js")); // not when the line is cut
   if (read(`${room}-${own}-files`).length) files();
   document.addEventListener("live:joined", again);
   document.addEventListener("live:state", draw);

@@ -266,7 +266,7 @@ async def test_a_job_is_agreed_delivered_and_accepted_without_script(
     dana = (await open_page(pair.client, f"/rooms/{pair.room}", javascript=False)).page
     ana = (await open_page(pair.freelancer, f"/rooms/{pair.room}", javascript=False)).page
     await dana.get_by_text("More", exact=True).click()
-    await dana.get_by_role("link", name=re.compile("^Terms")).click()
+    await dana.get_by_role("link", name=re.compile("^Terms Rate")).click()
     form = dana.locator("#compose")
     await form.get_by_label("Rate an hour").fill("45.50")
     await form.get_by_role("button", name="Propose these terms").last.click()

@@ -40,6 +40,7 @@ async def test_a_job_goes_from_posting_to_its_workroom(
     await client.get_by_role("button", name="Preview").click()
     await expect(client.locator(".job-text strong")).to_have_text("soon")
     await client.get_by_role("button", name="Back to the form").click()
+    await expect(client.get_by_role("textbox", name="Description")).to_be_visible()
     await expect(client.get_by_label("Description")).to_have_value("Berths, **soon**.")
     await client.get_by_role("button", name="Preview").click()
     await client.get_by_role("button", name="Post the job").click()

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from app.domain.errors import AddressUnconfirmed
 from app.domain.notices import Reason
 from app.domain.timerange import HOUR_MS, MINUTE_MS
 from app.domain.workrooms import Side
@@ -142,7 +143,8 @@ async def test_an_address_that_was_not_verified_is_mailed_nothing_about_jobs(tow
     )
     eve = signed.credential.actor
     job = await town.job()
-    await proposals.decline_proposal(town.resources, town.dana, await town.proposal(job, eve))
+    with pytest.raises(AddressUnconfirmed):
+        await town.proposal(job, eve)
     assert [row.subject for row in await _letters(town, eve)] == ["Confirm your address"]
     await addresses.confirm_address(
         town.resources, token_of(await letter_to(town.resources, eve.email, "Confirm your address"))
