@@ -67,7 +67,7 @@ async def test_a_workroom_opens_at_the_first_unread_entry_or_at_its_end(live: Li
     assert '<p id="end"><span id="unread"></span></p>' in shown
     await _say(live, pair.freelancer, pair.room, "While you were away")
     shown = await _get(live, pair.client, f"/rooms/{pair.room}")
-    assert shown.count('id="unread"') == 1 and 'class="day new" id="unread"' in shown and 'id="end"' in shown
+    assert shown.count('id="unread"') == 1 and '<li class="day new"><span id="unread">' in shown and 'id="end"' in shown
 
 
 async def test_only_others_who_have_seen_everything_leave_a_mark(live: Live, pair: Pair) -> None:
