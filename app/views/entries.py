@@ -28,7 +28,8 @@ SPEAKS_ERASED = frozenset({"message", "correction", "feedback", "comment", "fram
 # Rows by all that they show: an entry never changes, names are those that `member.joined` committed, and members only
 # join. A page of a hundred rows takes 2 ms instead of 15.
 _made: dict[tuple[Any, ...], Markup] = {}
-ROWS_KEPT_MAX = 8_192  # of one or two KiB each
+ROWS_KEPT_MAX = 4_096
+ROW_CHARS_MAX = 4_096  # most have one or two thousand; with longer ones what is kept would not be bounded well
 NO_ROOM = "0" * 26  # of samples, whose entries are made up anew
 
 
@@ -54,7 +55,7 @@ def entry_row(
     if made is None:
         row = Row(entry, room, fate, marks, state_html(matter, room) if matter is not None else "")
         made = _template("_erased" if entry.body is None and entry.kind not in SPEAKS_ERASED else entry.kind)(row)
-        if room.id != NO_ROOM:
+        if room.id != NO_ROOM and len(made) <= ROW_CHARS_MAX:
             while len(_made) >= ROWS_KEPT_MAX:
                 del _made[next(iter(_made))]
             _made[key] = made
