@@ -114,6 +114,7 @@ async def _post_job(dana: Player, title: str) -> str:
     await dana.page.get_by_role("button", name="Preview").click()
     await expect(dana.page.locator(".preview-bar")).to_contain_text("Nothing is posted yet")
     await dana.page.get_by_role("button", name="Post the job").click()
+    await dana.page.wait_for_url(lambda url: "/jobs/" in url and not url.endswith("/new"))
     await expect(dana.page.locator("h1")).to_have_text(title)
     return dana.page.url.split("?")[0]
 
